@@ -1,0 +1,270 @@
+import { redactAddress } from "./address.ts";
+import { type ChannelState, channelNumber } from "./channel.ts";
+import type { Clock } from "./clock.ts";
+import type { Command } from "./command.ts";
+import { nextParts } from "./compose.ts";
+import { sessionKey } from "./conversation.ts";
+import { type Dispatch, dispatch, storedSender } from "./dispatch.ts";
+import { AppError } from "./errors.ts";
+import type { NewId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import type { InboundEvent, NewOutbound, Route } from "./message.ts";
+import type { PolicyEngine } from "./policy.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
+import type { Effect, SenderFacts, Store } from "./store.ts";
+import type { TextTools } from "./text.ts";
+
+export interface AdmissionSeams {
+  readonly settings: () => Settings;
+  readonly policy: () => PolicyEngine;
+  readonly channelState: (channel: string) => ChannelState;
+  readonly countryOf: (address: string) => string;
+  readonly store: Store;
+  readonly text: TextTools;
+  readonly newId: NewId;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told after the commit what there is to do now. */
+  readonly notify: (admitted: Admitted) => void;
+}
+
+/** What an inbound text became. */
+export type Admitted =
+  | {
+      readonly kind: "admitted";
+      readonly channel: string;
+      readonly messageId: string;
+      readonly route: Route;
+      readonly late: boolean;
+      /** Effects others must act on at once: running turns to abort, a fresh pairing. */
+      readonly cancelled?: { readonly key: string; readonly reason: string };
+      readonly paired: boolean;
+      readonly turn: boolean;
+      readonly sends: boolean;
+    }
+  | { readonly kind: "duplicate"; readonly messageId: string }
+  /** Our own number: an echo of something we sent. */
+  | { readonly kind: "echo" };
+
+/** Why an event is none of this channel's (SPEC section 4, step 2). */
+export function foreign(event: InboundEvent, channel: ChannelSettings): string | undefined {
+  if (event.accountSid !== channel.account.accountSid) return "the AccountSid is not the channel's";
+  if (channel.sender.kind === "service")
+    return event.messagingServiceSid === channel.sender.sid
+      ? undefined
+      : "the MessagingServiceSid is not the channel's";
+  return event.to === channel.sender.number ? undefined : "the To number is not the channel's";
+}
+
+/**
+ * Takes one inbound text in: decides its route and makes it durable with everything that follows from it,
+ * in one transaction. Rejects with AppError `unavailable` when it could not be made durable.
+ */
+export function createAdmission(
+  seams: AdmissionSeams,
+): (channel: string, event: InboundEvent) => Promise<Admitted> {
+  const { store, clock, log } = seams;
+
+  return async (channelId, event) => {
+    const channel = seams.settings().channels[channelId];
+    if (channel === undefined) throw new AppError("not_found", `no channel ${channelId}`);
+    if (event.from === channelNumber(channel, seams.channelState(channelId))) return { kind: "echo" };
+    // A spent code or a reply that was fetched meanwhile changes the facts; decide again on the new ones.
+    for (let tries = 0; tries < 5; tries++) {
+      const now = clock.now();
+      const facts = await store.senderFacts({ channel: channelId, address: event.from, now });
+      const decided = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
+      const messageId = seams.newId("msg");
+      const effects = effectsOf(decided, event, channel, facts, now, seams);
+      const outcome = await store.admit({
+        message: {
+          id: messageId,
+          channel: channelId,
+          sid: event.sid,
+          from: storedSender(event, decided.keepText),
+          to: event.to,
+          ...(decided.keepText ? { text: event.body, raw: JSON.stringify(event.raw) } : {}),
+          media: decided.keepText ? event.media : [],
+          route: decided.route,
+          state: decided.state,
+          policies: decided.policies,
+          ...(decided.error === undefined ? {} : { error: decided.error }),
+          ...(event.segments === undefined ? {} : { segments: event.segments }),
+          late: event.late,
+          createdAt: event.receivedAt,
+        },
+        effects,
+      });
+      if (outcome.kind === "stale") continue;
+      if (outcome.kind === "duplicate") {
+        log.debug("inbound.duplicate", { channel: channelId, sid: event.sid, message: outcome.messageId });
+        return { kind: "duplicate", messageId: outcome.messageId };
+      }
+      const cancel = effects.find((effect) => effect.kind === "cancel_turns");
+      const admitted: Admitted = {
+        kind: "admitted",
+        channel: channelId,
+        messageId,
+        route: decided.route,
+        late: event.late,
+        ...(cancel === undefined ? {} : { cancelled: { key: cancel.key, reason: cancel.reason } }),
+        paired: decided.action === "pair",
+        turn: outcome.turnDueAt !== undefined,
+        sends: outcome.sends > 0,
+      };
+      log.info("inbound.admitted", {
+        channel: channelId,
+        message: messageId,
+        sid: event.sid,
+        from: redactAddress(event.from),
+        route: decided.route,
+        action: decided.action,
+        policies: decided.policies,
+        late: event.late || undefined,
+      });
+      seams.notify(admitted);
+      return admitted;
+    }
+    throw new AppError("unavailable", "the sender's state kept changing; the text will be delivered again");
+  };
+}
+
+function effectsOf(
+  decided: Dispatch,
+  event: InboundEvent,
+  channel: ChannelSettings,
+  facts: SenderFacts,
+  now: number,
+  seams: AdmissionSeams,
+): readonly Effect[] {
+  const at = { channel: channel.id, address: event.from };
+  const send = (body: string): Effect => ({
+    kind: "send",
+    outbound: outboundTo(channel.id, event.from, body, now, seams),
+  });
+  const effects: Effect[] = decided.wrongCode ? [{ kind: "pairing_attempt", ...at, at: now }] : [];
+  switch (decided.action) {
+    case "none":
+    case "help":
+      return effects;
+    case "pair":
+      return [
+        ...effects,
+        {
+          kind: "redeem_pairing",
+          pairingId: decided.pairing.id,
+          address: { ...at, pairedAt: now, ...(decided.label === undefined ? {} : { label: decided.label }) },
+        },
+        send(PAIRED),
+      ];
+    case "opt_out":
+      return [
+        ...effects,
+        { kind: "opt_out", ...at, at: now },
+        {
+          kind: "cancel_turns",
+          key: sessionKey(channel, event.from, facts.paired !== undefined),
+          at: now,
+          reason: "The sender opted out with STOP.",
+        },
+      ];
+    case "opt_in":
+      return [...effects, { kind: "opt_in", ...at }];
+    case "more": {
+      const { bodies, rest } = nextParts(decided.held, channel.reply.maxMessages);
+      return [
+        ...effects,
+        { kind: "hold", ...at, held: rest, expected: decided.held.id },
+        ...bodies.map(send),
+      ];
+    }
+    case "command":
+      return [
+        ...effects,
+        ...commandEffects(decided.command, decided.key, event, channel, now),
+        send(answerTo(decided.command, channel, seams)),
+      ];
+    case "turn":
+      return [
+        ...effects,
+        {
+          kind: "queue_turn",
+          key: decided.key,
+          turnId: seams.newId("turn"),
+          conversationId: seams.newId("conv"),
+          ...at,
+          agent: channel.agent ?? "",
+          debounce: channel.debounce,
+          idleTimeout: channel.idleTimeout,
+          perMinute: seams.settings().limits.senderPerMinute,
+          held: isHeld(seams.channelState(channel.id)),
+          at: now,
+        },
+      ];
+  }
+}
+
+function commandEffects(
+  command: Command,
+  key: string,
+  event: InboundEvent,
+  channel: ChannelSettings,
+  now: number,
+): readonly Effect[] {
+  const cancel: Effect = { kind: "cancel_turns", key, at: now, reason: `The sender texted /${command}.` };
+  switch (command) {
+    case "new":
+      return [
+        cancel,
+        { kind: "end_conversation", key, at: now },
+        { kind: "hold", channel: channel.id, address: event.from, held: undefined },
+      ];
+    case "stop":
+      return [cancel];
+    case "help":
+    case "status":
+      return [];
+  }
+}
+
+const PAIRED = "This phone is paired. Text me anything; /help lists commands, STOP ends all texts.";
+
+/** What a command is answered with: one segment, GSM-7. */
+function answerTo(command: Command, channel: ChannelSettings, seams: AdmissionSeams): string {
+  switch (command) {
+    case "new":
+      return "New conversation. What can I do for you?";
+    case "stop":
+      return "Stopped.";
+    case "help":
+      return "/new starts a fresh conversation, /stop cancels what is running, /status shows how things are, MORE continues a long reply. STOP ends all texts.";
+    case "status": {
+      const state = seams.channelState(channel.id);
+      return `${channel.id}: ${state.status}. Agent: ${channel.agent ?? "none"}.`;
+    }
+  }
+}
+
+/** Turns and sends of such a channel wait. */
+export function isHeld(state: ChannelState): boolean {
+  return state.status === "disabled" || state.status === "failed";
+}
+
+/** A text of our own, counted as it will be billed. */
+export function outboundTo(
+  channel: string,
+  to: string,
+  body: string,
+  now: number,
+  seams: Pick<AdmissionSeams, "newId" | "text">,
+): NewOutbound {
+  return {
+    id: seams.newId("msg"),
+    channel,
+    to,
+    text: body,
+    mediaUrls: [],
+    segments: seams.text.segments(body),
+    createdAt: now,
+  };
+}

@@ -1,0 +1,67 @@
+import type { Explained } from "./errors.ts";
+import type { AttemptRef, InboundEvent, StatusEvent } from "./message.ts";
+
+/**
+ * The far side of the phone network for one channel. Its answers tell a refusal from an unreachable carrier,
+ * because they are retried differently; it throws only on a bug.
+ */
+export interface Carrier {
+  /** Looks the sender up, checks it, and (where asked) points its webhook at us. */
+  connect(request: ConnectRequest, signal: AbortSignal): Promise<ConnectOutcome>;
+  send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
+  /** Inbound messages to the channel's sender since `since` (epoch ms), oldest first, paging done. */
+  listInbound(since: number, signal: AbortSignal): Promise<CarrierList<InboundEvent>>;
+  /** The present delivery state of one message, for channels that get no callbacks. */
+  fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
+}
+
+export interface ConnectRequest {
+  /** Our inbound webhook, absent with `inbound: poll | none`. */
+  readonly webhookUrl?: string;
+  /** False: only compare what is set with `webhookUrl` and report. */
+  readonly register: boolean;
+}
+
+export type ConnectOutcome =
+  | {
+      readonly kind: "ready";
+      /** E.164 numbers (with `whatsapp:` where that is the channel's form) texts may be sent to, for pairing. */
+      readonly numbers: readonly string[];
+      /** Things that work but will surprise; for the log and the console. */
+      readonly warnings: readonly string[];
+    }
+  /** Needs a person. */
+  | { readonly kind: "failed"; readonly reason: string; readonly fix: string }
+  /** Passes by itself. */
+  | { readonly kind: "unreachable"; readonly reason: string; readonly fix: string };
+
+export interface SendRequest {
+  readonly to: string;
+  readonly text: string;
+  readonly mediaUrls: readonly string[];
+  readonly contentSid?: string;
+  readonly contentVariables?: string;
+  /** Base URL of our status webhook; absent when states are polled. `ref` is appended as `?m=`. */
+  readonly statusCallback?: string;
+  readonly ref: AttemptRef;
+}
+
+export type SendOutcome =
+  | {
+      readonly kind: "accepted";
+      readonly sid: string;
+      /** The carrier's word for the state, as in callbacks. */
+      readonly status: string;
+      readonly segments?: number;
+    }
+  /** Will not be accepted however often it is tried. */
+  | { readonly kind: "refused"; readonly error: Explained; readonly optedOut: boolean }
+  /** Certainly not accepted, worth another try: throttled, or no connection was made. */
+  | { readonly kind: "retry"; readonly reason: string; readonly retryAfter?: number }
+  /** May or may not have been accepted: time-out, reset, 5xx. */
+  | { readonly kind: "ambiguous"; readonly reason: string };
+
+export type CarrierList<T> =
+  | { readonly kind: "ok"; readonly items: readonly T[] }
+  | { readonly kind: "refused"; readonly error: Explained }
+  | { readonly kind: "unreachable"; readonly reason: string };

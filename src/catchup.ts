@@ -1,0 +1,113 @@
+import type { Carrier, CarrierList } from "./carrier.ts";
+import { CATCH_UP_INTERVAL } from "./channel.ts";
+import { type Clock, sleep } from "./clock.ts";
+import { AppError } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { InboundEvent, StatusEvent } from "./message.ts";
+import type { ChannelSettings } from "./settings.ts";
+import type { Store } from "./store.ts";
+
+export interface CatchUpSeams {
+  readonly carrier: (channel: string) => Carrier | undefined;
+  readonly admit: (channel: string, event: InboundEvent) => Promise<unknown>;
+  readonly record: (event: StatusEvent) => Promise<unknown>;
+  readonly store: Pick<Store, "knownSids" | "openDeliveries">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The carrier's list may lag behind; each look overlaps the one before by this much, ms. */
+const OVERLAP = 10 * 60_000;
+/** Deliveries younger than this are asked for at every look, older ones at every CATCH_UP_INTERVAL. */
+const FRESH = 10 * 60_000;
+const DELIVERY_WINDOW = 24 * 3_600_000;
+const DELIVERIES_PER_LOOK = 100;
+
+/**
+ * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll`
+ * everything, delivery states included (with `inbound: none` only those). Runs until aborted; rejects with AppError `unavailable` when the
+ * carrier cannot be reached (polling only), `forbidden` when it refuses.
+ */
+export async function followList(
+  channel: ChannelSettings,
+  signal: AbortSignal,
+  seams: CatchUpSeams,
+): Promise<void> {
+  const { clock, log } = seams;
+  const polling = channel.inbound === "poll";
+  const listing = channel.inbound !== "none" && channel.catchUp > 0;
+  let since = clock.now() - channel.catchUp;
+  let lastFull = 0;
+  while (!signal.aborted) {
+    const carrier = seams.carrier(channel.id);
+    if (carrier === undefined) return;
+    const started = clock.now();
+    const full = started - lastFull >= CATCH_UP_INTERVAL;
+    const missed = listing ? await admitMissing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
+    if (signal.aborted) return;
+    if (missed.kind === "ok") {
+      since = Math.max(since, started - OVERLAP);
+      if (missed.admitted > 0) log.info("catch_up.admitted", { channel: channel.id, count: missed.admitted });
+      const window = full ? DELIVERY_WINDOW : FRESH;
+      await refreshDeliveries(channel, carrier, started - window, signal, seams);
+      if (full) lastFull = started;
+    } else if (polling) {
+      throw new AppError("unavailable", `The carrier's message list cannot be read: ${missed.reason}`, {
+        fix: "Check the network; it is tried again by itself.",
+      });
+    } else log.warn("catch_up.unreachable", { channel: channel.id, reason: missed.reason });
+    try {
+      await sleep(clock, channel.inbound === "webhook" ? CATCH_UP_INTERVAL : channel.pollInterval, signal);
+    } catch {
+      return;
+    }
+  }
+}
+
+const NOTHING_MISSED = { kind: "ok", admitted: 0 } as const;
+
+async function admitMissing(
+  channel: ChannelSettings,
+  carrier: Carrier,
+  since: number,
+  signal: AbortSignal,
+  seams: CatchUpSeams,
+): Promise<{ kind: "ok"; admitted: number } | { kind: "unreachable"; reason: string }> {
+  const list = readable(await carrier.listInbound(since, signal));
+  if (list.kind === "unreachable") return list;
+  const known = await seams.store.knownSids(list.items.map((event) => event.sid));
+  let admitted = 0;
+  for (const event of list.items) {
+    if (known.has(event.sid) || signal.aborted) continue;
+    // A poller sees every text in the list; only those it should have seen before are late.
+    const onTime =
+      channel.inbound === "poll" && seams.clock.now() - event.receivedAt < 60_000 + 3 * channel.pollInterval;
+    await seams.admit(channel.id, { ...event, late: !onTime });
+    admitted += 1;
+  }
+  return { kind: "ok", admitted };
+}
+
+async function refreshDeliveries(
+  channel: ChannelSettings,
+  carrier: Carrier,
+  since: number,
+  signal: AbortSignal,
+  seams: CatchUpSeams,
+): Promise<void> {
+  const open = await seams.store.openDeliveries(channel.id, since, DELIVERIES_PER_LOOK);
+  for (const { sid } of open) {
+    if (signal.aborted) return;
+    const state = readable(await carrier.fetchStatus(sid, signal));
+    if (state.kind === "unreachable") return;
+    for (const event of state.items) await seams.record(event);
+  }
+}
+
+function readable<T>(list: CarrierList<T>): Extract<CarrierList<T>, { kind: "ok" | "unreachable" }> {
+  if (list.kind === "refused")
+    throw new AppError("forbidden", `The carrier refuses to list messages: ${list.error.meaning}`, {
+      fix: list.error.fix,
+    });
+  return list;
+}

@@ -1,0 +1,313 @@
+import type { Carrier } from "./carrier.ts";
+import { type ChannelState, channelNumber, FAILED_RETRY, needsPairing, reconnectDelay } from "./channel.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
+import { AppError } from "./errors.ts";
+import type { NewId, RandomBytes } from "./ids.ts";
+import type { Log } from "./log.ts";
+import { newPairingCode, PAIRING_TTL, type Pairing } from "./pairing.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
+
+export interface ChannelsSeams {
+  readonly settings: () => Settings;
+  readonly carrier: (channel: string) => Carrier | undefined;
+  /** Our inbound webhook for a channel; undefined with `inbound: poll | none`. */
+  readonly webhookUrl: (channel: string) => string | undefined;
+  /** Compares the carrier's list with what we have; started once the channel is connected. */
+  readonly catchUp: (channel: ChannelSettings, signal: AbortSignal) => Promise<void>;
+  readonly store: Store;
+  readonly newId: NewId;
+  readonly random: RandomBytes;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told when a channel's state changed, so that waiting turns and sends are looked at again. */
+  readonly onChange: (channel: string, state: ChannelState) => void;
+}
+
+export interface Channels {
+  /** Loads what is kept and starts connecting every enabled channel. */
+  start(): Promise<void>;
+  state(channel: string): ChannelState;
+  /** The pending code, where it is still valid. */
+  pairing(channel: string): Pairing | undefined;
+  /** Makes a fresh code; rejects with AppError `conflict` for a disabled channel. */
+  beginPairing(channel: string): Promise<Pairing>;
+  /** False when none was pending. While nobody may text the agent, a fresh code takes its place. */
+  cancelPairing(channel: string): Promise<boolean>;
+  /** Reads the paired addresses again; called when one was added or revoked. */
+  addressesChanged(channel: string): Promise<void>;
+  pairedCount(channel: string): number;
+  /** Connects again now, whatever the state. */
+  reconnect(channel: string): void;
+  stop(): Promise<void>;
+}
+
+interface Entry {
+  link: "down" | "connecting" | "up" | "reconnecting" | "failed";
+  reason?: string;
+  fix?: string;
+  numbers: readonly string[];
+  warnings: readonly string[];
+  failures: number;
+  paired: number;
+  pairing?: Pairing | undefined;
+  abort: AbortController;
+  timer?: CancelTimer | undefined;
+  pairingTimer?: CancelTimer | undefined;
+}
+
+/** Brings channels up, keeps them up, and keeps a pairing code pending for as long as one is needed. */
+export function createChannels(seams: ChannelsSeams): Channels {
+  const { store, clock, log } = seams;
+  const entries = new Map<string, Entry>();
+  let stopped = false;
+
+  function settingsOf(channel: string): ChannelSettings {
+    const settings = seams.settings().channels[channel];
+    if (settings === undefined) throw new AppError("not_found", `There is no channel ${channel}.`);
+    return settings;
+  }
+
+  function entryOf(channel: string): Entry {
+    let entry = entries.get(channel);
+    if (entry === undefined) {
+      entry = {
+        link: "down",
+        numbers: [],
+        warnings: [],
+        failures: 0,
+        paired: 0,
+        abort: new AbortController(),
+      };
+      entries.set(channel, entry);
+    }
+    return entry;
+  }
+
+  function stateOf(channel: string): ChannelState {
+    const settings = settingsOf(channel);
+    const entry = entryOf(channel);
+    const common = { numbers: entry.numbers, warnings: entry.warnings };
+    if (!settings.enabled) {
+      return {
+        ...common,
+        status: "disabled",
+        reason: "The channel is switched off in the configuration.",
+        fix: `Set channels.${channel}.enabled to true.`,
+      };
+    }
+    switch (entry.link) {
+      case "down":
+      case "connecting":
+        return {
+          ...common,
+          status: "connecting",
+          reason: "The number is being looked up and its webhook checked.",
+          fix: "Wait a moment.",
+        };
+      case "up":
+        if (!needsPairing(settings, entry.paired)) return { ...common, status: "connected" };
+        return {
+          ...common,
+          status: "pairing",
+          reason: "Nobody may text the agent yet.",
+          fix: pairingFix(channel, channelNumber(settings, { ...common, status: "pairing" }), entry.pairing),
+        };
+      case "reconnecting":
+      case "failed":
+        return {
+          ...common,
+          status: entry.link,
+          reason: entry.reason ?? "unknown",
+          fix: entry.fix ?? "See the log.",
+        };
+    }
+  }
+
+  function changed(channel: string): void {
+    const state = stateOf(channel);
+    const level = state.status === "failed" ? "error" : state.status === "reconnecting" ? "warn" : "info";
+    log[level]("channel.status", { channel, status: state.status, reason: state.reason, fix: state.fix });
+    seams.onChange(channel, state);
+  }
+
+  async function connect(channel: string): Promise<void> {
+    const settings = seams.settings().channels[channel];
+    if (stopped || settings === undefined || !settings.enabled) return;
+    const entry = entryOf(channel);
+    const carrier = seams.carrier(channel);
+    if (carrier === undefined) return;
+    const webhookUrl = seams.webhookUrl(channel);
+    const outcome = await carrier.connect(
+      { ...(webhookUrl === undefined ? {} : { webhookUrl }), register: settings.registerWebhook },
+      entry.abort.signal,
+    );
+    if (stopped || entry.abort.signal.aborted) return;
+    switch (outcome.kind) {
+      case "ready": {
+        entry.link = "up";
+        entry.failures = 0;
+        entry.numbers = outcome.numbers;
+        entry.warnings = outcome.warnings;
+        for (const warning of outcome.warnings) log.warn("channel.warning", { channel, reason: warning });
+        await upkeepPairing(channel);
+        changed(channel);
+        await follow(channel, entry);
+        return;
+      }
+      case "failed":
+      case "unreachable": {
+        entry.failures += 1;
+        entry.link = outcome.kind === "failed" ? "failed" : "reconnecting";
+        entry.reason = outcome.reason;
+        entry.fix = outcome.fix;
+        await upkeepPairing(channel);
+        changed(channel);
+        const delay = outcome.kind === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures);
+        entry.timer = clock.after(delay, () => launch(channel));
+      }
+    }
+  }
+
+  /** Watches the connected channel's inbound list until something goes wrong with it. */
+  async function follow(channel: string, entry: Entry): Promise<void> {
+    const { signal } = entry.abort;
+    try {
+      await seams.catchUp(settingsOf(channel), signal);
+    } catch (error) {
+      if (stopped || signal.aborted) return;
+      entry.failures += 1;
+      const unreachable = error instanceof AppError && error.code === "unavailable";
+      entry.link = error instanceof AppError && !unreachable ? "failed" : "reconnecting";
+      entry.reason = error instanceof AppError ? error.message : "internal error, see the log";
+      entry.fix = (error instanceof AppError ? error.fix : undefined) ?? "It is tried again by itself.";
+      if (!(error instanceof AppError)) log.error("channel.catch_up", { channel, error: String(error) });
+      changed(channel);
+      entry.timer = clock.after(entry.link === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures), () =>
+        launch(channel),
+      );
+    }
+  }
+
+  function launch(channel: string): void {
+    connect(channel).catch((error: unknown) => {
+      log.error("channel.connect", { channel, error: String(error) });
+      if (stopped) return;
+      const entry = entryOf(channel);
+      entry.failures += 1;
+      entry.link = "reconnecting";
+      entry.reason = "internal error, see the log";
+      entry.fix = "It is tried again by itself.";
+      entry.timer = clock.after(reconnectDelay(entry.failures), () => launch(channel));
+    });
+  }
+
+  /** While nobody is paired a code is always pending: a fresh one takes an expired one's place. */
+  async function upkeepPairing(channel: string): Promise<void> {
+    const settings = seams.settings().channels[channel];
+    const entry = entryOf(channel);
+    entry.pairingTimer?.();
+    entry.pairingTimer = undefined;
+    if (stopped || settings === undefined || !settings.enabled) return;
+    const now = clock.now();
+    const valid = entry.pairing !== undefined && now < entry.pairing.expiresAt;
+    if (needsPairing(settings, entry.paired) && !valid) await freshCode(channel, entry);
+    if (entry.pairing === undefined || !needsPairing(settings, entry.paired)) return;
+    entry.pairingTimer = clock.after(Math.max(0, entry.pairing.expiresAt - clock.now()), () => {
+      upkeepPairing(channel)
+        .then(() => seams.onChange(channel, stateOf(channel)))
+        .catch((error: unknown) => log.error("pairing.refresh", { channel, error: String(error) }));
+    });
+  }
+
+  async function freshCode(channel: string, entry: Entry): Promise<Pairing> {
+    const now = clock.now();
+    const pairing: Pairing = {
+      id: seams.newId("pair"),
+      channel,
+      code: newPairingCode(seams.random),
+      createdAt: now,
+      expiresAt: now + PAIRING_TTL,
+    };
+    await store.savePairing(pairing);
+    entry.pairing = pairing;
+    const number = channelNumber(settingsOf(channel), stateOf(channel));
+    log.info("pairing.code", {
+      channel,
+      code: pairing.code,
+      number,
+      expires: new Date(pairing.expiresAt).toISOString(),
+    });
+    return pairing;
+  }
+
+  return {
+    async start() {
+      for (const channel of Object.keys(seams.settings().channels)) {
+        const entry = entryOf(channel);
+        entry.paired = (await store.addresses(channel)).length;
+        entry.pairing = await store.pairing(channel);
+        if (!settingsOf(channel).enabled) continue;
+        entry.link = "connecting";
+        await upkeepPairing(channel);
+        launch(channel);
+      }
+    },
+    state: stateOf,
+    pairing(channel) {
+      const { pairing } = entryOf(channel);
+      return pairing !== undefined && clock.now() < pairing.expiresAt ? pairing : undefined;
+    },
+    async beginPairing(channel) {
+      const settings = settingsOf(channel);
+      if (!settings.enabled)
+        throw new AppError("conflict", `The channel ${channel} is disabled, so no code could reach it.`, {
+          fix: "Enable the channel first.",
+        });
+      const entry = entryOf(channel);
+      const pairing = await freshCode(channel, entry);
+      await upkeepPairing(channel);
+      seams.onChange(channel, stateOf(channel));
+      return pairing;
+    },
+    async cancelPairing(channel) {
+      settingsOf(channel);
+      const entry = entryOf(channel);
+      const deleted = await store.deletePairing(channel);
+      entry.pairing = undefined;
+      await upkeepPairing(channel);
+      seams.onChange(channel, stateOf(channel));
+      return deleted;
+    },
+    async addressesChanged(channel) {
+      const entry = entryOf(channel);
+      entry.paired = (await store.addresses(channel)).length;
+      entry.pairing = await store.pairing(channel);
+      await upkeepPairing(channel);
+      changed(channel);
+    },
+    pairedCount: (channel) => entryOf(channel).paired,
+    reconnect(channel) {
+      const entry = entryOf(channel);
+      entry.abort.abort();
+      entry.abort = new AbortController();
+      entry.timer?.();
+      entry.link = "connecting";
+      changed(channel);
+      launch(channel);
+    },
+    async stop() {
+      stopped = true;
+      for (const entry of entries.values()) {
+        entry.abort.abort();
+        entry.timer?.();
+        entry.pairingTimer?.();
+      }
+    },
+  };
+}
+
+function pairingFix(channel: string, number: string | undefined, pairing: Pairing | undefined): string {
+  if (pairing === undefined) return `Run sms-agent pair ${channel} for a code.`;
+  return `Text ${pairing.code} to ${number ?? "the channel's number"} from your phone.`;
+}

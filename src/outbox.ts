@@ -1,0 +1,149 @@
+import { redactAddress } from "./address.ts";
+import type { Carrier, SendOutcome } from "./carrier.ts";
+import type { Clock } from "./clock.ts";
+import { retryDelay } from "./delivery.ts";
+import type { Explained } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { StatusEvent } from "./message.ts";
+import { createPace, type Pace } from "./pace.ts";
+import type { Settings } from "./settings.ts";
+import type { ClaimedSend, StatusOutcome, Store } from "./store.ts";
+import type { Queue } from "./worker.ts";
+
+export interface OutboxSeams {
+  readonly settings: () => Settings;
+  readonly carrier: (channel: string) => Carrier | undefined;
+  /** Our status webhook for a channel; undefined where states are polled. */
+  readonly statusCallback: (channel: string) => string | undefined;
+  /** Channels whose sends may go out now. */
+  readonly runnable: () => readonly string[];
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** Meaning and fix of a carrier's error code. */
+  readonly explain: (code: number) => Explained;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The attempt is ours for this long, ms: longer than any time-out of the carrier's client. */
+const LEASE = 60_000;
+
+export interface Outbox {
+  readonly queue: Queue<ClaimedSend>;
+  /** Takes a callback, or a state that was polled. */
+  record(event: StatusEvent): Promise<StatusOutcome>;
+}
+
+/** Hands messages to the carrier and keeps what becomes of them. */
+export function createOutbox(seams: OutboxSeams): Outbox {
+  const { store, clock, log } = seams;
+  const paces = new Map<string, Pace>();
+
+  function pace(channel: string): Pace {
+    let found = paces.get(channel);
+    if (found === undefined) {
+      const settings = seams.settings().channels[channel];
+      found = createPace(settings, clock.now());
+      paces.set(channel, found);
+    }
+    return found;
+  }
+
+  function open(now: number): readonly string[] {
+    return seams.runnable().filter((channel) => pace(channel).opensAt(now) <= now);
+  }
+
+  async function run({ message, attempt }: ClaimedSend, stop: AbortSignal): Promise<void> {
+    const carrier = seams.carrier(message.channel);
+    const ref = { messageId: message.id, attempt };
+    const statusCallback = seams.statusCallback(message.channel);
+    pace(message.channel).spend(Math.max(1, message.segments), clock.now());
+    const outcome: SendOutcome =
+      carrier === undefined
+        ? { kind: "retry", reason: "the channel has no carrier at the moment" }
+        : await carrier.send(
+            {
+              to: message.to,
+              text: message.text,
+              mediaUrls: message.mediaUrls,
+              ...(message.contentSid === undefined ? {} : { contentSid: message.contentSid }),
+              ...(message.contentVariables === undefined
+                ? {}
+                : { contentVariables: message.contentVariables }),
+              ...(statusCallback === undefined ? {} : { statusCallback }),
+              ref,
+            },
+            stop,
+          );
+    const now = clock.now();
+    if (outcome.kind === "retry" && outcome.retryAfter !== undefined)
+      pace(message.channel).close(now + outcome.retryAfter);
+    await store.settleSend({
+      ...ref,
+      outcome,
+      at: now,
+      ...(outcome.kind === "retry"
+        ? { dueAt: now + retryDelay(attempt, seams.random(), outcome.retryAfter) }
+        : {}),
+    });
+    report(message, attempt, outcome);
+  }
+
+  function report(message: ClaimedSend["message"], attempt: number, outcome: SendOutcome): void {
+    const fields = {
+      message: message.id,
+      channel: message.channel,
+      to: redactAddress(message.to),
+      attempt,
+      turn: message.turnId,
+    };
+    switch (outcome.kind) {
+      case "accepted":
+        log.info("send.accepted", { ...fields, sid: outcome.sid, status: outcome.status });
+        break;
+      case "refused":
+        log.error("send.refused", { ...fields, code: outcome.error.code, error: outcome.error.meaning });
+        break;
+      case "retry":
+        log.warn("send.retry", { ...fields, reason: outcome.reason });
+        break;
+      case "ambiguous":
+        log.error("send.unknown", { ...fields, error: outcome.reason });
+    }
+  }
+
+  return {
+    queue: {
+      name: "outbox",
+      claim(limit, now) {
+        const channels = open(now);
+        return channels.length === 0
+          ? Promise.resolve([])
+          : store.claimSends({ now, lease: LEASE, limit, channels });
+      },
+      async nextDue() {
+        const now = clock.now();
+        const channels = seams.runnable();
+        const due = await store.nextSendDue(channels.filter((channel) => pace(channel).opensAt(now) <= now));
+        // A closed channel is looked at again when it opens, whether or not it has something to send.
+        const opens = channels.map((channel) => pace(channel).opensAt(now)).filter((at) => at > now);
+        const times = due === undefined ? opens : [due, ...opens];
+        return times.length === 0 ? undefined : Math.min(...times);
+      },
+      run,
+    },
+    async record(event) {
+      const error = event.errorCode === undefined ? undefined : seams.explain(event.errorCode);
+      const outcome = await store.recordStatus({ ...event, ...(error === undefined ? {} : { error }) });
+      log.info("delivery.status", {
+        sid: event.sid,
+        status: event.status,
+        message: outcome.kind === "applied" ? outcome.messageId : event.ref?.messageId,
+        moved: outcome.kind === "applied" ? outcome.moved : undefined,
+        code: event.errorCode,
+      });
+      return outcome;
+    },
+  };
+}

@@ -1,0 +1,319 @@
+import type { SendOutcome } from "./carrier.ts";
+import type { Conversation } from "./conversation.ts";
+import type { Explained } from "./errors.ts";
+import type {
+  DeliveryState,
+  InboundState,
+  Media,
+  Message,
+  MessageEvent,
+  NewOutbound,
+  Route,
+  StatusEvent,
+} from "./message.ts";
+import type { PairedAddress, Pairing } from "./pairing.ts";
+import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
+
+/**
+ * What is kept on disk. Every method that writes resolves only after its transaction is durable; writes that
+ * arrive together share one commit. All times are epoch milliseconds. A full or broken disk rejects with
+ * AppError `unavailable`; nothing of that call is then kept.
+ */
+export interface Store
+  extends AdmissionStore,
+    TurnStore,
+    OutboxStore,
+    PairingStore,
+    MessageStore,
+    ConversationStore {
+  /** Takes over what a dead process left: its turns are queued again, its cut sends become `unknown`. */
+  recover(now: number): Promise<{ readonly turns: number; readonly sends: number }>;
+  /**
+   * Removes a little of what has expired: idempotency keys and unclaimed callbacks after a day, pairing attempts,
+   * locks, held replies; gives up sends pending for longer than GIVE_UP_AFTER; and gives free space back to the
+   * disk. Answers whether there is more to do: call it again, a little later.
+   */
+  sweep(now: number): Promise<boolean>;
+  /** Rejects when the database cannot be written. */
+  ping(): Promise<void>;
+  /** Commits what waits and closes; later calls reject with AppError `unavailable`. */
+  close(): Promise<void>;
+}
+
+export interface AdmissionStore {
+  senderFacts(query: { channel: string; address: string; now: number }): Promise<SenderFacts>;
+  /** One transaction: the message and all of its effects, or nothing. */
+  admit(admission: Admission): Promise<AdmitOutcome>;
+  /** Which of these carrier ids have been admitted already. */
+  knownSids(sids: readonly string[]): Promise<ReadonlySet<string>>;
+}
+
+/** What dispatch must know about a sender before it decides. */
+export interface SenderFacts {
+  /** The sender's own pairing with this channel. */
+  readonly paired?: PairedAddress;
+  /** All paired addresses of the channel. */
+  readonly pairedAddresses: readonly string[];
+  readonly optedOut: boolean;
+  /** The channel's unspent code, expired or not. */
+  readonly pairing?: Pairing;
+  /** Set while the sender may not try codes. */
+  readonly pairingLockedUntil?: number;
+  /** Parts of the last reply that wait for `MORE`. */
+  readonly held?: HeldReply;
+}
+
+export interface HeldReply {
+  readonly id: string;
+  readonly parts: readonly string[];
+  readonly expiresAt: number;
+}
+
+export interface Admission {
+  readonly message: NewInbound;
+  readonly effects: readonly Effect[];
+}
+
+export interface NewInbound {
+  readonly id: string;
+  readonly channel: string;
+  readonly sid: string;
+  /** Redacted already where the sender is denied. */
+  readonly from: string;
+  readonly to: string;
+  /** Absent where the text must not be kept. */
+  readonly text?: string;
+  readonly media: readonly Media[];
+  /** The raw parameters as JSON; absent where the text must not be kept. */
+  readonly raw?: string;
+  readonly route: Route;
+  readonly state: InboundState;
+  readonly policies: readonly string[];
+  readonly error?: Explained;
+  readonly segments?: number;
+  readonly late: boolean;
+  readonly createdAt: number;
+}
+
+/** What an admission changes besides the message itself; applied in order, in the same transaction. */
+export type Effect =
+  /** Fails the admission as `stale` when the code was spent meanwhile. Replaces an earlier pairing's time. */
+  | { readonly kind: "redeem_pairing"; readonly pairingId: string; readonly address: PairedAddress }
+  /** Counts a wrong code; the fifth within ten minutes locks the sender out for an hour. */
+  | {
+      readonly kind: "pairing_attempt";
+      readonly channel: string;
+      readonly address: string;
+      readonly at: number;
+    }
+  | { readonly kind: "opt_out"; readonly channel: string; readonly address: string; readonly at: number }
+  | { readonly kind: "opt_in"; readonly channel: string; readonly address: string }
+  | QueueTurn
+  /** Closes the open conversation of the key, where there is one. */
+  | { readonly kind: "end_conversation"; readonly key: string; readonly at: number }
+  /** Cancels queued, running and parked turns of the key. */
+  | { readonly kind: "cancel_turns"; readonly key: string; readonly at: number; readonly reason: string }
+  /** Replaces what is held for the address; empty `parts` drop it. With `expected`, `stale` when it changed. */
+  | {
+      readonly kind: "hold";
+      readonly channel: string;
+      readonly address: string;
+      readonly held: HeldReply | undefined;
+      readonly expected?: string;
+    }
+  | { readonly kind: "send"; readonly outbound: NewOutbound };
+
+/**
+ * Joins the queued turn of the same key, channel and address, or makes one. Sets the message's turn and
+ * conversation; opens a conversation where none is open, or the open one has been idle for too long or
+ * belongs to another agent.
+ */
+export interface QueueTurn {
+  readonly kind: "queue_turn";
+  readonly key: string;
+  /** Used when a new turn is made. */
+  readonly turnId: string;
+  /** Used when a new conversation is opened. */
+  readonly conversationId: string;
+  readonly channel: string;
+  readonly address: string;
+  readonly agent: string;
+  readonly debounce: number;
+  readonly idleTimeout: number;
+  /** Turns a sender may start within a minute; a further turn becomes due later. */
+  readonly perMinute: number;
+  /** The channel is disabled or failed: the turn is marked, and later shown instead of run when too old. */
+  readonly held: boolean;
+  readonly at: number;
+}
+
+export type AdmitOutcome =
+  | { readonly kind: "admitted"; readonly turnDueAt?: number; readonly sends: number }
+  /** A message with this sid is there already; nothing was changed. */
+  | { readonly kind: "duplicate"; readonly messageId: string }
+  /** The facts changed since they were read; nothing was changed. Decide again. */
+  | { readonly kind: "stale" };
+
+/** A queue claim: rows become this process's for `lease` ms and free themselves if it dies. */
+export interface Claim {
+  readonly now: number;
+  readonly lease: number;
+  readonly limit: number;
+  /** Only rows of these channels; those of disabled and failed channels wait. */
+  readonly channels: readonly string[];
+}
+
+export interface TurnStore {
+  /** Due turns whose key has none running, oldest first; each becomes `running`. */
+  claimTurns(claim: Claim): Promise<readonly ClaimedTurn[]>;
+  /** When the next queued turn of these channels becomes due. */
+  nextTurnDue(channels: readonly string[]): Promise<number | undefined>;
+  /** Keeps running turns this process's. */
+  extendTurns(turnIds: readonly string[], until: number): Promise<void>;
+  /**
+   * The newest `limit` messages of a conversation, oldest first: what was sent, and the texts that are handled
+   * or failed. Texts of turns still queued or running are left out, the caller has those of its own turn.
+   */
+  history(conversationId: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /**
+   * One transaction: the turn's end, the texts it handled, its reply into the outbox, the conversation's
+   * `lastAt`. Does nothing and answers false when the turn is no longer running (cancelled meanwhile).
+   */
+  finishTurn(finish: FinishTurn): Promise<boolean>;
+}
+
+export interface FinishTurn {
+  readonly turnId: string;
+  readonly end: TurnEnd;
+  readonly replies: readonly NewOutbound[];
+  /** Replaces what was held for the address; undefined drops it, `keep` leaves it. */
+  readonly held: HeldReply | undefined | "keep";
+  /** Texts that were denied when they were checked again; erased unless `route` is `signal` on a signal channel. */
+  readonly rerouted: readonly {
+    readonly messageId: string;
+    readonly route: Route;
+    readonly keepText: boolean;
+    readonly policies: readonly string[];
+  }[];
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly at: number;
+}
+
+export interface ClaimedSend {
+  readonly message: NewOutbound;
+  /** 1 for the first try. */
+  readonly attempt: number;
+}
+
+export interface OutboxStore {
+  /**
+   * Due messages, oldest first, at most one per (channel, recipient) and none whose predecessor to the same
+   * recipient still holds the order (`holdsOrder`; `unknown` for at most UNKNOWN_HOLD). Each becomes
+   * `sending` with its attempt recorded. Messages to opted-out addresses become `suppressed` instead, those
+   * pending for longer than GIVE_UP_AFTER `failed`.
+   */
+  claimSends(claim: Claim): Promise<readonly ClaimedSend[]>;
+  nextSendDue(channels: readonly string[]): Promise<number | undefined>;
+  /** What became of an attempt. A state that a callback has already carried further stays. */
+  settleSend(settle: SettleSend): Promise<void>;
+  /**
+   * Applies a callback: by its `ref`, else by its sid; kept for a sid that is not known yet and applied when
+   * an attempt is settled with it. Answers the message it belongs to and whether its state moved.
+   */
+  recordStatus(event: StatusEvent & { readonly error?: Explained }): Promise<StatusOutcome>;
+  /** Puts a message into the outbox. With `idempotency`, the same key and fingerprint give the first message. */
+  enqueue(
+    outbound: NewOutbound,
+    idempotency?: { readonly key: string; readonly fingerprint: string },
+  ): Promise<EnqueueOutcome>;
+  /**
+   * Messages of a channel that are with the carrier and not at a final state, oldest first, made at `since` or
+   * later. With `after`, those that follow the message with this id: some never reach a final state, and must
+   * not keep the others from being asked for.
+   */
+  openDeliveries(
+    channel: string,
+    since: number,
+    limit: number,
+    after?: string,
+  ): Promise<readonly { id: string; sid: string }[]>;
+}
+
+export interface SettleSend {
+  readonly messageId: string;
+  readonly attempt: number;
+  readonly outcome: SendOutcome;
+  /** For `retry`: when to try again. */
+  readonly dueAt?: number;
+  readonly at: number;
+}
+
+export type StatusOutcome =
+  | {
+      readonly kind: "applied";
+      readonly messageId: string;
+      readonly channel: string;
+      readonly state: DeliveryState;
+      readonly moved: boolean;
+    }
+  /** No message of ours has this sid (yet). */
+  | { readonly kind: "kept" };
+
+export type EnqueueOutcome =
+  | { readonly kind: "created" | "replayed"; readonly id: string; readonly state: DeliveryState }
+  /** The key was used for another request. */
+  | { readonly kind: "key_conflict" };
+
+export interface PairingStore {
+  /** Replaces the channel's pending code. */
+  savePairing(pairing: Pairing): Promise<void>;
+  deletePairing(channel: string): Promise<boolean>;
+  /** The unspent code, expired or not. */
+  pairing(channel: string): Promise<Pairing | undefined>;
+  addresses(channel: string): Promise<readonly PairedAddress[]>;
+  /** False when the address is not paired. */
+  labelAddress(channel: string, address: string, label: string | undefined): Promise<boolean>;
+  revokeAddress(channel: string, address: string): Promise<boolean>;
+  optedOut(channel: string, address: string): Promise<boolean>;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Opaque; absent on the last page. */
+  readonly nextCursor?: string;
+}
+
+export interface MessageQuery {
+  readonly channel?: string;
+  readonly direction?: "inbound" | "outbound";
+  readonly state?: string;
+  readonly route?: Route;
+  /** Either side of the message. */
+  readonly address?: string;
+  readonly conversationId?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface MessageStore {
+  /** Newest first. A cursor that is not one of ours rejects with AppError `invalid`. */
+  messages(query: MessageQuery): Promise<Page<Message>>;
+  message(id: string): Promise<(Message & { readonly events: readonly MessageEvent[] }) | undefined>;
+}
+
+export interface ConversationStore {
+  /** Newest activity first. */
+  conversations(query: {
+    readonly channel?: string;
+    readonly open?: boolean;
+    readonly limit: number;
+    readonly cursor?: string;
+  }): Promise<Page<Conversation>>;
+  conversation(id: string): Promise<Conversation | undefined>;
+  /** Ends it and cancels its turns; false when there is none or it has ended. */
+  endConversation(id: string, at: number): Promise<boolean>;
+  /** Ends the channel's conversations idle for longer than `idleTimeout` with no turn queued or running. */
+  endIdle(channel: string, idleTimeout: number, now: number): Promise<readonly Conversation[]>;
+  /** The open conversation's channel/address pair, for the `in_conversation` of a recipient. */
+  inConversation(channel: string, address: string): Promise<boolean>;
+}

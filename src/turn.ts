@@ -1,0 +1,58 @@
+import type { Explained } from "./errors.ts";
+import type { Media } from "./message.ts";
+
+/**
+ * One agent run over the inbound messages gathered so far.
+ *
+ * `queued` (gathering texts, or waiting for its turn) → `running` → `done` | `failed` | `cancelled`.
+ * `shown`: too old to run when its channel came back; the operator sees it. A crash while running returns
+ * the turn to `queued` with one more attempt.
+ */
+export type TurnState = "queued" | "running" | "done" | "failed" | "cancelled" | "shown";
+
+export interface Turn {
+  readonly id: string;
+  readonly channel: string;
+  /** Whom the reply goes to. */
+  readonly address: string;
+  readonly agent: string;
+  readonly conversationId: string;
+  readonly state: TurnState;
+  /** 1 for the first run; more after crashes. */
+  readonly attempt: number;
+  /** A text of it came while the channel was disabled or failed. */
+  readonly held: boolean;
+  readonly createdAt: number;
+}
+
+/** A claimed turn with all a worker needs. */
+export interface ClaimedTurn {
+  readonly turn: Turn;
+  /** The texts it answers, oldest first. */
+  readonly texts: readonly TurnText[];
+}
+
+export interface TurnText {
+  readonly messageId: string;
+  readonly from: string;
+  readonly text: string;
+  readonly media: readonly Media[];
+  readonly receivedAt: number;
+}
+
+/** One message of a conversation's history, oldest first when listed. */
+export interface HistoryEntry {
+  readonly role: "user" | "assistant";
+  readonly text: string;
+  readonly media: readonly Media[];
+  readonly at: number;
+}
+
+export type TurnEnd =
+  | { readonly kind: "done" }
+  | { readonly kind: "failed"; readonly error: Explained }
+  | { readonly kind: "cancelled"; readonly reason: string }
+  | { readonly kind: "shown"; readonly reason: string };
+
+/** Tries of one turn before it is set aside: a text that crashes the service must not do so for ever. */
+export const MAX_TURN_ATTEMPTS = 5;

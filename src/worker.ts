@@ -1,0 +1,125 @@
+import type { CancelTimer, Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+
+/** One of the durable queues, as a worker sees it. */
+export interface Queue<Item> {
+  readonly name: string;
+  /** Takes up to `limit` due rows for this process. */
+  claim(limit: number, now: number): Promise<readonly Item[]>;
+  /** When the next row becomes due; undefined when none waits. May be in the past for a row that is held. */
+  nextDue(): Promise<number | undefined>;
+  /** Does the work. A rejection is logged; the row's lease brings it back. */
+  run(item: Item, signal: AbortSignal): Promise<void>;
+}
+
+export interface Worker {
+  /** Looks for due rows now; called after something was put into the queue. */
+  wake(): void;
+  /** Resolves once nothing is claimed, running or due. */
+  idle(): Promise<void>;
+  /** Claims nothing more, waits up to `grace` ms for what runs, then aborts it. */
+  stop(grace: number): Promise<void>;
+}
+
+/** Rows that are due but held by another row are looked at again this often, ms; a finished row wakes us sooner. */
+const RECHECK = 1_000;
+
+/**
+ * Works a durable queue: claims what is due, at most `concurrency` at a time, sleeps until the next row is
+ * due or `wake` is called. The one mechanism behind turns and sends.
+ */
+export function startWorker<Item>(
+  queue: Queue<Item>,
+  options: { readonly concurrency: number; readonly clock: Clock; readonly log: Log },
+): Worker {
+  const { concurrency, clock, log } = options;
+  const abort = new AbortController();
+  const running = new Set<Promise<void>>();
+  const idlers: (() => void)[] = [];
+  let timer: CancelTimer | undefined;
+  let looking = false;
+  let again = false;
+  let waiting = false;
+  let stopped = false;
+
+  function wake(): void {
+    if (stopped) return;
+    if (looking) {
+      again = true;
+      return;
+    }
+    looking = true;
+    timer?.();
+    timer = undefined;
+    look()
+      .catch((error: unknown) => {
+        log.error(`${queue.name}.failed`, { error: String(error) });
+        timer = clock.after(RECHECK, wake);
+      })
+      .finally(() => {
+        looking = false;
+        if (again) {
+          again = false;
+          wake();
+        } else settleIdle();
+      });
+  }
+
+  async function look(): Promise<void> {
+    const free = concurrency - running.size;
+    if (free <= 0) return;
+    const items = await queue.claim(free, clock.now());
+    for (const item of items) start(item);
+    if (items.length === free) return; // a finished one looks again
+    const due = await queue.nextDue();
+    waiting = due !== undefined && due <= clock.now();
+    if (due !== undefined && !stopped) {
+      timer?.();
+      timer = clock.after(waiting ? RECHECK : Math.max(1, due - clock.now()), wake);
+    }
+    if (due === undefined) waiting = false;
+  }
+
+  function start(item: Item): void {
+    const work = queue
+      .run(item, abort.signal)
+      .catch((error: unknown) => {
+        if (!abort.signal.aborted) log.error(`${queue.name}.failed`, { error: String(error) });
+      })
+      .finally(() => {
+        running.delete(work);
+        wake();
+      });
+    running.add(work);
+  }
+
+  function settleIdle(): void {
+    if (running.size > 0 || looking || waiting) return;
+    for (const done of idlers.splice(0)) done();
+  }
+
+  return {
+    wake,
+    idle() {
+      return new Promise((resolve) => {
+        idlers.push(resolve);
+        if (!looking) wake();
+      });
+    },
+    async stop(grace) {
+      stopped = true;
+      timer?.();
+      const all = Promise.allSettled([...running]);
+      let cancel: CancelTimer = () => {};
+      const timeUp = new Promise<"late">((resolve) => {
+        cancel = clock.after(grace, () => resolve("late"));
+      });
+      if ((await Promise.race([all, timeUp])) === "late") {
+        abort.abort(new Error("the service is stopping"));
+        await Promise.race([all, new Promise<void>((resolve) => clock.after(1_000, resolve))]);
+      }
+      cancel();
+      for (const done of idlers.splice(0)) done();
+    },
+  };
+}
