@@ -1,0 +1,18 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+
+/** What agents need of the outside world. */
+export interface AgentSeams {
+  readonly fetch: Fetch;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** All that a command sees of the service's own environment. */
+  readonly env: {
+    readonly PATH?: string | undefined;
+    readonly HOME?: string | undefined;
+    readonly LANG?: string | undefined;
+  };
+}
+
+/** The part of `fetch` that agents use. `timeout: false` switches off Bun's idle limit of five minutes. */
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
