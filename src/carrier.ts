@@ -9,16 +9,22 @@ export interface Carrier {
   /** Looks the sender up, checks it, and (where asked) points its webhook at us. */
   connect(request: ConnectRequest, signal: AbortSignal): Promise<ConnectOutcome>;
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
-  /** Inbound messages to the channel's sender since `since` (epoch ms), oldest first, paging done. */
+  /**
+   * Inbound messages to the channel's sender since `since` (epoch ms, to the second), oldest first, paging
+   * done, media looked up; all marked `late`.
+   */
   listInbound(since: number, signal: AbortSignal): Promise<CarrierList<InboundEvent>>;
-  /** The present delivery state of one message, for channels that get no callbacks. */
+  /**
+   * The present delivery state of one message, for channels that get no callbacks. Empty when the carrier no
+   * longer has the message.
+   */
   fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
 }
 
 export interface ConnectRequest {
   /** Our inbound webhook, absent with `inbound: poll | none`. */
   readonly webhookUrl?: string;
-  /** False: only compare what is set with `webhookUrl` and report. */
+  /** False: only compare what is set with `webhookUrl` and report. Without `webhookUrl` nothing is ever set. */
   readonly register: boolean;
 }
 
@@ -56,7 +62,10 @@ export type SendOutcome =
     }
   /** Will not be accepted however often it is tried. */
   | { readonly kind: "refused"; readonly error: Explained; readonly optedOut: boolean }
-  /** Certainly not accepted, worth another try: throttled, or no connection was made. */
+  /**
+   * Certainly not accepted, worth another try: throttled, or no connection was made. `retryAfter` in
+   * milliseconds, where the carrier says so.
+   */
   | { readonly kind: "retry"; readonly reason: string; readonly retryAfter?: number }
   /** May or may not have been accepted: time-out, reset, 5xx. */
   | { readonly kind: "ambiguous"; readonly reason: string };

@@ -1,0 +1,146 @@
+import type { Problem } from "../errors.ts";
+import type { AttemptRef, InboundEvent, Media, OptOutType, StatusEvent } from "../message.ts";
+import type { Malformed } from "../webhook.ts";
+import { type FormParams, first, parseForm } from "./form.ts";
+
+/** Twilio's ids, loosely: test tools do not keep to the two letters and 32 hex digits. */
+const SID = /^[A-Za-z0-9]{1,64}$/;
+/** Something one line long. What kind of address it is the domain decides. */
+const ADDRESS = /^[^\p{Cc}]{1,255}$/u;
+const STATUS = /^[A-Za-z][A-Za-z_-]{0,39}$/;
+const REF = /^([A-Za-z0-9_-]{1,64})\.(\d{1,9})$/;
+/** Twilio takes and gives ten at most. */
+const MAX_MEDIA = 10;
+
+/** True for one line of text that may be an address; of which kind is not said. */
+export function isAddress(value: unknown): value is string {
+  return typeof value === "string" && ADDRESS.test(value);
+}
+
+/**
+ * An inbound text from the parameters of Twilio's webhook (or its fallback). `now` (epoch ms) is when it came.
+ * Only what tells who, to whom and which message makes it malformed; a text is not lost for a detail.
+ */
+export function parseInbound(params: FormParams, now: number): InboundEvent | Malformed {
+  const problems: Problem[] = [];
+  const sid = sidOf(params, ["MessageSid", "SmsMessageSid", "SmsSid"], problems);
+  const accountSid = sidOf(params, ["AccountSid"], problems);
+  const service = first(params, "MessagingServiceSid") ?? "";
+  if (service !== "")
+    check(problems, "MessagingServiceSid", service, SID, "an id like MG… (letters, digits)");
+  const from = first(params, "From") ?? "";
+  const to = first(params, "To") ?? "";
+  check(problems, "From", from, ADDRESS, "a phone address");
+  check(problems, "To", to, ADDRESS, "a phone address");
+  const numMedia = count(first(params, "NumMedia"), 0);
+  if (numMedia === undefined || numMedia > MAX_MEDIA)
+    problems.push({
+      path: "NumMedia",
+      message: `must be a whole number from 0 to ${MAX_MEDIA}, not ${quote(first(params, "NumMedia") ?? "")}`,
+    });
+  if (problems.length > 0) return { kind: "malformed", problems };
+  const segments = count(first(params, "NumSegments"), undefined);
+  const optOutType = optOut(first(params, "OptOutType"));
+  return {
+    kind: "inbound",
+    sid,
+    accountSid,
+    ...(service === "" ? {} : { messagingServiceSid: service }),
+    from,
+    to,
+    body: first(params, "Body") ?? "",
+    media: mediaOf(params, numMedia ?? 0),
+    ...(segments === undefined ? {} : { segments }),
+    ...(optOutType === undefined ? {} : { optOutType }),
+    receivedAt: now,
+    late: false,
+    raw: Object.fromEntries(
+      [...params].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
+    ),
+  };
+}
+
+/**
+ * A step of one message's delivery from the parameters of Twilio's status callback. `query` is that of the
+ * callback's URL, without the `?`: its `m=<message id>.<attempt>` says whose it is before the sid is known.
+ */
+export function parseStatus(params: FormParams, query: string, now: number): StatusEvent | Malformed {
+  const problems: Problem[] = [];
+  const sid = sidOf(params, ["MessageSid", "SmsSid"], problems);
+  const account = first(params, "AccountSid") ?? "";
+  if (account !== "") check(problems, "AccountSid", account, SID, "an id like AC… (letters, digits)");
+  const status = first(params, "MessageStatus") ?? first(params, "SmsStatus") ?? "";
+  check(problems, "MessageStatus", status, STATUS, "a word like delivered");
+  if (problems.length > 0) return { kind: "malformed", problems };
+  const ref = attemptRef(query);
+  const errorCode = count(first(params, "ErrorCode"), undefined);
+  return {
+    kind: "status",
+    sid,
+    ...(account === "" ? {} : { accountSid: account }),
+    ...(ref === undefined ? {} : { ref }),
+    status: status.toLowerCase(),
+    ...(errorCode === undefined || errorCode === 0 ? {} : { errorCode }),
+    at: now,
+  };
+}
+
+/** The query by which a status callback names the attempt it is about; `attemptRef` reads it. */
+export function attemptQuery(ref: AttemptRef): string {
+  return `m=${encodeURIComponent(ref.messageId)}.${ref.attempt}`;
+}
+
+/** Undefined when there is none, or none of ours: the callback still tells its sid. */
+export function attemptRef(query: string): AttemptRef | undefined {
+  const match = REF.exec(first(parseForm(query), "m") ?? "");
+  if (match === null) return undefined;
+  const [, messageId = "", attempt = ""] = match;
+  return { messageId, attempt: Number(attempt) };
+}
+
+/** The first of `names` that came; Twilio sends the same id under several. */
+function sidOf(params: FormParams, names: readonly string[], problems: Problem[]): string {
+  const name = names.find((candidate) => (first(params, candidate) ?? "") !== "") ?? names[0] ?? "";
+  const value = first(params, name) ?? "";
+  check(problems, name, value, SID, "an id of letters and digits");
+  return value;
+}
+
+function check(problems: Problem[], path: string, value: string, form: RegExp, what: string): void {
+  if (form.test(value)) return;
+  problems.push({ path, message: value === "" ? "is missing" : `must be ${what}, not ${quote(value)}` });
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+}
+
+/** A whole number of at most nine digits; `absent` when there is nothing, undefined when it is none. */
+function count<T>(text: string | undefined, absent: T): number | T | undefined {
+  if (text === undefined || text.trim() === "") return absent;
+  return /^\d{1,9}$/.test(text.trim()) ? Number(text) : undefined;
+}
+
+function optOut(text: string | undefined): OptOutType | undefined {
+  switch (text?.toUpperCase()) {
+    case "STOP":
+      return "STOP";
+    case "START":
+      return "START";
+    case "HELP":
+      return "HELP";
+    default:
+      return undefined;
+  }
+}
+
+function mediaOf(params: FormParams, numMedia: number): readonly Media[] {
+  const media: Media[] = [];
+  for (let i = 0; i < numMedia; i++) {
+    const url = first(params, `MediaUrl${i}`) ?? "";
+    const contentType = first(params, `MediaContentType${i}`) ?? "";
+    if (!/^https?:\/\/[^\s]+$/i.test(url)) continue;
+    media.push({ url, contentType: contentType === "" ? "application/octet-stream" : contentType });
+  }
+  return media;
+}
