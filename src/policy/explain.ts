@@ -1,5 +1,5 @@
+import { nearest } from "../nearest.ts";
 import type { Fault } from "./cedar.ts";
-import { nearest } from "./nearest.ts";
 
 /** What Cedar says, with what to write instead. */
 export function explain(fault: Fault): { readonly message: string; readonly fix: string } {

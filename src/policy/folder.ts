@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { nearest } from "../nearest.ts";
 import type { PolicyEngine, PolicyProblem } from "../policy.ts";
 import { type LoadResult, loadPolicies } from "./load.ts";
-import { nearest } from "./nearest.ts";
 import type { PolicyFile } from "./parse.ts";
 import type { PolicySettings } from "./settings.ts";
 

@@ -3,9 +3,9 @@
  * values an attribute never has. A forbid with such a word would silently forbid nothing.
  */
 import { addressKind } from "../address.ts";
+import { nearest } from "../nearest.ts";
 import { API_AGENT } from "../policy.ts";
 import { comparison, literals, member, nodes, type Uid, uidIn, variable } from "./expression.ts";
-import { nearest } from "./nearest.ts";
 import type { PolicySettings } from "./settings.ts";
 
 /** A word that cannot be meant. `uid` or `value` is what to look for in the text to find its place. */

@@ -1,0 +1,48 @@
+/** Every default of sms.yaml, in the form the file has. */
+export const DEFAULTS = {
+  server: { listen: "127.0.0.1:8080" },
+  admin: { listen: "127.0.0.1:8081", allowed_hosts: [] },
+  data_dir: "./data",
+  /** Used only when this folder exists; a folder named in the file must. */
+  policies: "./policies",
+  twilio: {
+    api_url: "https://api.twilio.com",
+    messaging_url: "https://messaging.twilio.com",
+  },
+  channel: {
+    provider: "twilio",
+    mode: "message",
+    enabled: true,
+    inbound: "webhook",
+    poll_interval: "5s",
+    catch_up: "24h",
+    register_webhook: true,
+    allowed_senders: [],
+    allow_all_senders: false,
+    idle_timeout: "30m",
+    session: "address",
+    debounce: "1200ms",
+    insecure_no_signature: false,
+  },
+  reply: { max_messages: 1, overflow: "more", economy: true },
+  agent: {
+    timeout: "120s",
+    headers: {},
+    env: {},
+  },
+  llm: {
+    provider: "openai-compatible",
+    system: "You are a helpful assistant reached by SMS. Be brief.",
+    max_steps: 12,
+    history: 40,
+    tools: ["await_signal", "send_message", "remind"],
+    confirm: [],
+    mcp_servers: {},
+  },
+  prices: { currency: "USD", outbound_segment: 0.0083, inbound_segment: 0.0083 },
+  schedule: { missed: "skip" },
+  webhook: { include_codes: false },
+  limits: { sender_per_minute: 20, segments_per_reply: 10, segments_per_day: 500 },
+  retention: { messages: "90d", denied: "7d", codes: "1h" },
+  log: { level: "info", format: "auto" },
+} as const;

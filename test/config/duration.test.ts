@@ -1,0 +1,63 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { formatDuration, MAX_DURATION, parseDuration } from "../../src/duration.ts";
+
+test("durations are whole numbers with a unit, or numbers of seconds", () => {
+  const cases: readonly [string | number, number][] = [
+    ["250ms", 250],
+    ["30s", 30_000],
+    ["5m", 300_000],
+    ["1h", 3_600_000],
+    ["7d", 604_800_000],
+    ["0s", 0],
+    [90, 90_000],
+    [0.25, 250],
+    [0, 0],
+  ];
+  for (const [text, ms] of cases) expect(parseDuration(text)).toEqual({ ok: true, ms });
+});
+
+test("anything else is refused, with what was probably meant", () => {
+  const cases: readonly [string | number, string][] = [
+    ["30", "write 30s"],
+    ["30 s", "write 30s"],
+    ["5min", "write 5m"],
+    ["1.5h", "write 90m"],
+    ["1h30m", "write 90m"],
+    ["2 weeks", "write 14d"],
+    ["5M", "write 5m"],
+    ["", "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    ["-5s", "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    ["5y", "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    ["constructor", "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    [-1, "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    [Number.NaN, "write a whole number and its unit: 250ms, 30s, 5m, 1h or 7d"],
+    ["99999d", "write at most 3650d"],
+    [Number.POSITIVE_INFINITY, "write at most 3650d"],
+  ];
+  for (const [text, fix] of cases) expect(parseDuration(text)).toMatchObject({ ok: false, fix });
+});
+
+test("what is formatted reads back as it was", () => {
+  expect(formatDuration(90_000)).toBe("90s");
+  expect(formatDuration(1_200)).toBe("1200ms");
+  expect(formatDuration(1_800_000)).toBe("30m");
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: MAX_DURATION }), (ms) => {
+      expect(parseDuration(formatDuration(ms))).toEqual({ ok: true, ms });
+    }),
+  );
+});
+
+test("no text makes the parser throw", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.stringMatching(/^[0-9.]{0,8} ?[a-z]{0,5}$/), fc.double()),
+      (value) => {
+        const parsed = parseDuration(value);
+        if (parsed.ok) expect(parsed.ms).toBeWithin(0, MAX_DURATION + 1);
+        else expect(parsed.fix).toStartWith("write ");
+      },
+    ),
+  );
+});
