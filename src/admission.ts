@@ -1,4 +1,5 @@
 import { redactAddress } from "./address.ts";
+import { annotate } from "./annotation.ts";
 import { type ChannelState, channelNumber } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Command } from "./command.ts";
@@ -11,8 +12,12 @@ import type { Log } from "./log.ts";
 import type { InboundEvent, NewOutbound, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
+import { type Signal, signalId } from "./signal.ts";
+import type { Offer } from "./signal-store.ts";
+import type { Signals } from "./signals.ts";
 import type { Effect, SenderFacts, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
+import { MAX_BACKFILL } from "./watch.ts";
 
 export interface AdmissionSeams {
   readonly settings: () => Settings;
@@ -20,6 +25,7 @@ export interface AdmissionSeams {
   readonly channelState: (channel: string) => ChannelState;
   readonly countryOf: (address: string) => string;
   readonly store: Store;
+  readonly signals: Signals;
   readonly text: TextTools;
   readonly newId: NewId;
   readonly clock: Clock;
@@ -46,14 +52,21 @@ export type Admitted =
   /** Our own number: an echo of something we sent. */
   | { readonly kind: "echo" };
 
-/** Why an event is none of this channel's (SPEC section 4, step 2). */
-export function foreign(event: InboundEvent, channel: ChannelSettings): string | undefined {
+/**
+ * Why an event is none of this channel's (SPEC section 4, step 2). `numbers` are those that reach the channel:
+ * a Messaging Service that defers to its numbers may leave its own sid out.
+ */
+export function foreign(
+  event: InboundEvent,
+  channel: ChannelSettings,
+  numbers: readonly string[],
+): string | undefined {
   if (event.accountSid !== channel.account.accountSid) return "the AccountSid is not the channel's";
-  if (channel.sender.kind === "service")
-    return event.messagingServiceSid === channel.sender.sid
-      ? undefined
-      : "the MessagingServiceSid is not the channel's";
-  return event.to === channel.sender.number ? undefined : "the To number is not the channel's";
+  if (channel.sender.kind === "number")
+    return event.to === channel.sender.number ? undefined : "the To number is not the channel's";
+  if (event.messagingServiceSid === channel.sender.sid) return undefined;
+  if (event.messagingServiceSid === undefined && numbers.includes(event.to)) return undefined;
+  return "the MessagingServiceSid is not the channel's";
 }
 
 /**
@@ -75,7 +88,12 @@ export function createAdmission(
       const facts = await store.senderFacts({ channel: channelId, address: event.from, now });
       const decided = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
       const messageId = seams.newId("msg");
-      const effects = effectsOf(decided, event, channel, facts, now, seams);
+      const signal = signalOf(decided, event, channel, messageId, now);
+      const { offers, mark } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal, event.media);
+      const effects = [
+        ...offerEffect(messageId, offers, decided, event, signal, now),
+        ...effectsOf(decided, event, channel, facts, now, seams),
+      ];
       const outcome = await store.admit({
         message: {
           id: messageId,
@@ -90,6 +108,7 @@ export function createAdmission(
           policies: decided.policies,
           ...(decided.error === undefined ? {} : { error: decided.error }),
           ...(event.segments === undefined ? {} : { segments: event.segments }),
+          ...(decided.keepText && signal !== undefined ? { annotation: signal.annotation } : {}),
           late: event.late,
           createdAt: event.receivedAt,
         },
@@ -122,11 +141,54 @@ export function createAdmission(
         policies: decided.policies,
         late: event.late || undefined,
       });
+      if (signal !== undefined) {
+        const held = decided.keepText ? undefined : { ...signal, media: event.media };
+        seams.signals.admitted(signal, mark, outcome.offered, held);
+      }
       seams.notify(admitted);
       return admitted;
     }
     throw new AppError("unavailable", "the sender's state kept changing; the text will be delivered again");
   };
+}
+
+const NO_OFFERS = { offers: [], mark: 0 } as const;
+
+/**
+ * The text as watches see it; undefined where `receive_signal` is denied. Found in the carrier's list long after
+ * it came, it is of no use to anyone who waits.
+ */
+function signalOf(
+  decided: Dispatch,
+  event: InboundEvent,
+  channel: ChannelSettings,
+  messageId: string,
+  now: number,
+): Signal | undefined {
+  if (!decided.signal || event.receivedAt < now - MAX_BACKFILL) return undefined;
+  return {
+    id: signalId(messageId),
+    messageId,
+    channel: channel.id,
+    from: event.from,
+    receivedAt: event.receivedAt,
+    text: event.body,
+    annotation: annotate(event.body, event.from),
+  };
+}
+
+function offerEffect(
+  messageId: string,
+  offers: readonly Offer[],
+  decided: Dispatch,
+  event: InboundEvent,
+  signal: Signal | undefined,
+  now: number,
+): readonly Effect[] {
+  if (offers.length === 0 || signal === undefined) return [];
+  const { from, body: text, media } = event;
+  const reveal = decided.keepText ? {} : { reveal: { from, text, media, annotation: signal.annotation } };
+  return [{ kind: "offer_signal", messageId, offers, ...reveal, at: now }];
 }
 
 function effectsOf(

@@ -1,14 +1,27 @@
 import type { Media } from "./message.ts";
+import type { TokenUsage, TurnTools } from "./tool.ts";
 
 /** What composes replies. One implementation per `type` of sms.yaml. */
 export interface Agent {
   /**
    * Answers one turn. Rejects with an AgentFailure; stops its work when `signal` aborts.
-   * May be called again with the same `turnId` after a crash.
+   * May be called again with the same `turnId` after a crash, and is when a parked turn got what it waited for.
    */
   run(request: TurnRequest, signal: AbortSignal): Promise<AgentReply>;
+  /** The tool servers it uses, as they are now. */
+  toolServers?(): readonly ToolServerStatus[];
   /** Ends child processes and connections. */
   close?(): Promise<void>;
+}
+
+export interface ToolServerStatus {
+  readonly name: string;
+  /** `idle`: not asked for since the start. `down`: tried again when a turn needs it. */
+  readonly status: "idle" | "starting" | "ready" | "down";
+  /** Why it is down. */
+  readonly reason?: string;
+  /** Tools it had when it was last asked. */
+  readonly tools?: number;
 }
 
 export interface TurnRequest {
@@ -22,9 +35,16 @@ export interface TurnRequest {
   /** The texts of this turn, oldest first, joined by line breaks. */
   readonly text: string;
   /** The media of this turn. */
-  readonly media: readonly Media[];
+  readonly media: readonly TurnMedia[];
   /** The conversation, oldest first, the texts of this turn included as its last entries. */
   readonly messages: readonly ChatMessage[];
+  /**
+   * What was said in the conversation after the texts of this turn, oldest first: a parked turn does not hold
+   * up its conversation.
+   */
+  readonly meanwhile?: readonly ChatMessage[];
+  /** Absent where the caller gives none; then the agent only talks. */
+  readonly tools?: TurnTools;
   /** IANA name. */
   readonly timezone: string;
   readonly now: number;
@@ -33,14 +53,33 @@ export interface TurnRequest {
 export interface ChatMessage {
   readonly role: "user" | "assistant";
   readonly text: string;
-  readonly media: readonly Media[];
+  readonly media: readonly TurnMedia[];
 }
 
+/** With its bytes where they were fetched for a model that sees. */
+export interface TurnMedia extends Media {
+  readonly data?: Uint8Array;
+}
+
+export type AgentReply = Answer | Parked;
+
 /** Neither text nor media: the agent has decided to say nothing. */
-export interface AgentReply {
+export interface Answer {
   readonly text?: string;
   readonly mediaUrls?: readonly string[];
-  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  /** Of the whole turn, the runs before it was parked included. */
+  readonly usage?: TokenUsage;
+  readonly parked?: undefined;
+}
+
+/** No reply yet. The turn is to be run again as soon as the journal has an answer to one of these calls. */
+export interface Parked {
+  /** `callId`s; never empty. */
+  readonly parked: readonly string[];
+  /** Of the turn so far. */
+  readonly usage?: TokenUsage;
+  readonly text?: undefined;
+  readonly mediaUrls?: undefined;
 }
 
 /**

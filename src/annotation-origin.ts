@@ -47,8 +47,10 @@ export function originBound(text: string, end: number): OriginBound | undefined 
   const start = text.lastIndexOf("\n", last - 1) + 1;
   const fields = text.slice(start, last).split(" ");
   const origin = host(fields[0], "@");
-  const code = marked(fields[1], "#")?.replace(/[.,;:!?]+$/, "");
-  if (origin === undefined || code === undefined || code === "" || code.length > LONGEST_CODE) return undefined;
+  const token = marked(fields[1], "#");
+  if (origin === undefined || token === undefined || token.length > LONGEST_CODE) return undefined;
+  const code = token.replace(/[.,;:!?]+$/, "");
+  if (code === "") return undefined;
   const embedded = host(fields[2], "%");
   return { origin, code, start, end: last, ...(embedded === undefined ? {} : { embedded }) };
 }

@@ -1,4 +1,10 @@
-import { androidHash, hasRetrieverMark, type OriginBound, originBound, type Span } from "./annotation-origin.ts";
+import {
+  androidHash,
+  hasRetrieverMark,
+  type OriginBound,
+  originBound,
+  type Span,
+} from "./annotation-origin.ts";
 import { findTerms, Kind, type Term } from "./annotation-terms.ts";
 import { CharClass, classAt, normalise } from "./annotation-text.ts";
 import { findLinks, type Link } from "./annotation-urls.ts";
@@ -33,9 +39,11 @@ export function readMessage(original: string): Reading {
   const hash = androidHash(text, marked);
   const bound = originBound(text, hash?.start ?? text.length);
   const { links, closed: addresses } = findLinks(text);
-  const closed = [...addresses, ...(bound === undefined ? [] : [bound]), ...(hash === undefined ? [] : [hash])].sort(
-    (a, b) => a.start - b.start,
-  );
+  const closed = [
+    ...addresses,
+    ...(bound === undefined ? [] : [bound]),
+    ...(hash === undefined ? [] : [hash]),
+  ].sort((a, b) => a.start - b.start);
   const terms = findTerms(folded);
   const words = new Uint16Array(text.length + 1);
   const stops = new Uint16Array(text.length + 1);
@@ -60,7 +68,7 @@ export function readMessage(original: string): Reading {
     links,
     closed,
     originBound: bound,
-    retriever: marked || (hash !== undefined && text.length < 400),
+    retriever: marked || (hash !== undefined && /[0-9+/]/.test(text.slice(hash.start, hash.end))),
     words: (from, to) => between(words, from, to) / 2,
     stops: (from, to) => between(stops, from, to),
     lines: (from, to) => between(lines, from, to),
@@ -70,7 +78,7 @@ export function readMessage(original: string): Reading {
 
 const HARD_STOPS = new Set("!?。！？؟।…۔");
 /** Words before a full stop that is not the end of a sentence when a number or a small letter follows. */
-const ABBREVIATING = Kind.ref | Kind.number | Kind.call | Kind.money | Kind.thing;
+const ABBREVIATING = Kind.ref | Kind.number | Kind.reach | Kind.money | Kind.thing;
 
 function isStop(text: string, index: number): boolean {
   const char = text.charAt(index);
@@ -81,7 +89,8 @@ function isStop(text: string, index: number): boolean {
   if (classAt(text, index + 1) === CharClass.digit || /[a-z.]/.test(next)) return false;
   if (next !== " ") return true;
   const after = text.charAt(index + 2);
-  if (classAt(text, index + 2) !== CharClass.digit && after !== after.toLowerCase()) return !isInitial(text, index);
+  if (classAt(text, index + 2) !== CharClass.digit && after !== after.toLowerCase())
+    return !isInitial(text, index);
   // `No. 4821`, `Ref. 4821`, `Rs. 500`: short words before a full stop and a number.
   let start = index;
   while (start > 0 && index - start <= 5 && classAt(text, start - 1) === CharClass.letter) start -= 1;

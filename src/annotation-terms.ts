@@ -23,10 +23,10 @@ export const Kind = {
   thing: 1 << 8,
   /** `number`, `no.`, `id`. */
   number: 1 << 9,
-  /** `ending in`. */
-  tail: 1 << 10,
-  /** A telephone number follows. */
-  call: 1 << 11,
+  /** Flights and trains: a booking of theirs is no appointment. */
+  travel: 1 << 10,
+  /** `call`, `ending in`: up to three words on, a telephone number or the visible end of a card follows. */
+  reach: 1 << 11,
   /** Texting something to somewhere. */
   send: 1 << 12,
   /** The preposition between `send` and a number. */
@@ -147,24 +147,50 @@ function wordTerm(folded: string, start: number): Term | undefined {
   }
   const ending = found === undefined || found.end <= end ? searchEnding(folded, start, end) : 0;
   if (found === undefined && ending === 0) return undefined;
-  return { start, end: Math.max(found?.end ?? 0, ending === 0 ? 0 : end), kinds: (found?.kinds ?? 0) | ending };
+  return {
+    start,
+    end: Math.max(found?.end ?? 0, ending === 0 ? 0 : end),
+    kinds: (found?.kinds ?? 0) | ending,
+  };
 }
 
 /** Articles and prepositions that Arabic and Hebrew write together with the word. */
 function prefixesAt(folded: string, start: number): readonly string[] {
   const unit = folded.charCodeAt(start);
-  const list = unit >= 0x0600 && unit <= 0x06ff ? ARABIC_PREFIXES : unit >= 0x05d0 && unit <= 0x05ea ? HEBREW_PREFIXES : [];
+  const list =
+    unit >= 0x0600 && unit <= 0x06ff
+      ? ARABIC_PREFIXES
+      : unit >= 0x05d0 && unit <= 0x05ea
+        ? HEBREW_PREFIXES
+        : [];
   return list.filter((prefix) => folded.startsWith(prefix, start));
 }
 
 interface Found {
   end: number;
   kinds: number;
+  /** Bits of shorter entries that began at the same place. */
+  inherited: number;
 }
+
+/** What a phrase keeps of its first word: `verify your` is still about verifying. */
+const INHERITED =
+  Kind.verify |
+  Kind.confirm |
+  Kind.validity |
+  Kind.warn |
+  Kind.click |
+  Kind.booking |
+  Kind.delivery |
+  Kind.deliveryStrong |
+  Kind.appointment |
+  Kind.appointmentStrong |
+  Kind.payment |
+  Kind.paymentStrong;
 
 /** The longest entry that begins at `start`; entries of equal length add up. */
 function search(folded: string, start: number): Found | undefined {
-  const best: Found = { end: 0, kinds: 0 };
+  const best: Found = { end: 0, kinds: 0, inherited: 0 };
   let node = FORWARD.next.get(folded.charCodeAt(start));
   let i = start;
   // Walks the plain way without recursion; only phrases branch.
@@ -180,7 +206,9 @@ function search(folded: string, start: number): Found | undefined {
     }
     node = node.next.get(unit);
   }
-  return best.end === 0 ? undefined : best;
+  if (best.end === 0) return undefined;
+  if ((best.kinds & (Kind.neutral | Kind.promo)) === 0) best.kinds |= best.inherited;
+  return best;
 }
 
 function descend(from: Node, folded: string, start: number | undefined, best: Found): void {
@@ -210,12 +238,14 @@ function walkOn(from: Node, folded: string, start: number, best: Found): void {
 
 function note(node: Node, folded: string, end: number, best: Found): void {
   const unspaced = classAt(folded, end - 1) === CharClass.unspaced;
-  if (node.whole !== 0 && (unspaced || classAt(folded, end) !== CharClass.letter)) keep(best, end, node.whole);
+  if (node.whole !== 0 && (unspaced || classAt(folded, end) !== CharClass.letter))
+    keep(best, end, node.whole);
   if (node.prefix !== 0) keep(best, unspaced ? end : wordEnd(folded, end), node.prefix);
 }
 
 function keep(best: Found, end: number, kinds: number): void {
   if (end > best.end) {
+    best.inherited |= best.kinds & INHERITED;
     best.end = end;
     best.kinds = kinds;
   } else if (end === best.end) {

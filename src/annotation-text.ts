@@ -22,12 +22,12 @@ const DIGIT_ZEROS = [
   0x0ed0, 0x0f20, 0x1040, 0x17e0, 0x1810,
 ];
 
+/** What a character is to the word search. */
+export const CharClass = { other: 0, letter: 1, digit: 2, unspaced: 3 } as const;
+
 const CLEAN = cleaning();
 const FOLD = folding();
 const CLASS = classes();
-
-/** What a character is to the word search. */
-export const CharClass = { other: 0, letter: 1, digit: 2, unspaced: 3 } as const;
 
 /** The class of the character at `index`; `unspaced` letters are of scripts that put no spaces between words. */
 export function classAt(text: string, index: number): number {
@@ -193,8 +193,8 @@ function classes(): Uint8Array {
   }
   // Signs and punctuation that lie inside the ranges above.
   for (const unit of [
-    0xd7, 0xf7, 0x037e, 0x0387, 0x055d, 0x055e, 0x0589, 0x05be, 0x05c0, 0x05c3, 0x060c, 0x061b, 0x061f, 0x066a,
-    0x066b, 0x066c, 0x066d, 0x06d4, 0x0964, 0x0965, 0x0e3f, 0x0e5a, 0x0e5b, 0x104a, 0x104b, 0x17d4,
+    0xd7, 0xf7, 0x037e, 0x0387, 0x055d, 0x055e, 0x0589, 0x05be, 0x05c0, 0x05c3, 0x060c, 0x061b, 0x061f,
+    0x066a, 0x066b, 0x066c, 0x066d, 0x06d4, 0x0964, 0x0965, 0x0e3f, 0x0e5a, 0x0e5b, 0x104a, 0x104b, 0x17d4,
   ]) {
     table[unit] = CharClass.other;
   }

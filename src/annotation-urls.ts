@@ -57,7 +57,8 @@ function withScheme(text: string, start: number, end: number): Found | undefined
   if (from === start + at) return undefined;
   // Addresses may have letters of other alphabets, as in `https://пример.рф/код`.
   let to = end;
-  while (to < text.length && (isAddressUnit(text.charCodeAt(to)) || classAt(text, to) === CharClass.letter)) to += 1;
+  while (to < text.length && (isAddressUnit(text.charCodeAt(to)) || classAt(text, to) === CharClass.letter))
+    to += 1;
   to = trimEnd(text, start + at + 3, to);
   if (to <= start + at + 3) return undefined;
   return { span: { start: from, end: to }, link: link(text, from, start + at + 3, to) };
@@ -71,11 +72,14 @@ function withoutScheme(text: string, start: number, end: number): Found | undefi
   head = head.slice(0, head.length - port);
   let from = head.length;
   while (from > 0 && /[A-Za-z0-9.-]/.test(head.charAt(from - 1))) from -= 1;
-  const host = head.slice(from).replace(/[.-]+$/, "");
+  let hostEnd = head.length;
+  while (hostEnd > from && ".-".includes(head.charAt(hostEnd - 1))) hostEnd -= 1;
+  const host = head.slice(from, hostEnd);
   const mail = head.charAt(from - 1) === "@";
   const labels = host.split(".");
   const ending = labels.at(-1) ?? "";
-  if (labels.length < 2 || labels.some((label) => label === "") || !/^[A-Za-z]{2,24}$/.test(ending)) return undefined;
+  if (labels.length < 2 || labels.some((label) => label === "") || !/^[A-Za-z]{2,24}$/.test(ending))
+    return undefined;
   if (mail) return { span: { start, end } };
   const hasPath = slash >= 0 && from + host.length + port === slash && slash + 1 < run.length;
   const to = hasPath || port > 0 ? trimEnd(text, start + from, end) : start + from + host.length;
@@ -101,12 +105,12 @@ function link(text: string, start: number, hostStart: number, end: number): Link
 
 /** Leaves out the punctuation of the sentence; a closing bracket stays where its opening one is inside. */
 function trimEnd(text: string, start: number, end: number): number {
+  const kept =
+    (text.slice(start, end).includes("(") ? ")" : "") + (text.slice(start, end).includes("[") ? "]" : "");
   let to = end;
   while (to > start) {
     const char = text.charAt(to - 1);
-    if (char === ")" && text.slice(start, to - 1).includes("(")) break;
-    if (char === "]" && text.slice(start, to - 1).includes("[")) break;
-    if (!".,;:!?'*_)]".includes(char)) break;
+    if (kept.includes(char) || !".,;:!?'*_)]".includes(char)) break;
     to -= 1;
   }
   return to;

@@ -20,16 +20,19 @@ import { openLog } from "./log/logtape.ts";
 import type { Log } from "./log.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
+import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
-import { loadPolicies } from "./policy/load.ts";
+import { prepareCedar } from "./policy/cedar.ts";
+import { loadPolicyFolder } from "./policy/folder.ts";
 import { policySettings } from "./policy/settings.ts";
 import { formatPolicyProblems, type PolicyEngine } from "./policy.ts";
-import type { ListenAddress, Settings } from "./settings.ts";
+import type { ChannelSettings, ListenAddress, Settings } from "./settings.ts";
+import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
-import { createSimulator } from "./simulator/simulator.ts";
+import { createSimulator, type SimulatorOptions } from "./simulator/simulator.ts";
 import { openStore } from "./store/open.ts";
 import { systemClock } from "./system/clock.ts";
-import { adminToken, makeDataDir, readPolicyFiles, systemRandom, tokenMatcher } from "./system/files.ts";
+import { adminToken, makeDataDir, systemRandom, tokenMatcher } from "./system/files.ts";
 import { createTextTools } from "./text/tools.ts";
 import { createTurns } from "./turns.ts";
 import { createTwilioCarrier } from "./twilio/carrier.ts";
@@ -86,28 +89,32 @@ const HOUSEKEEPING = 30_000;
 
 /** Policies as `settings` and the policy folder say. Throws AppError `invalid` with every problem formatted. */
 export function policiesOf(settings: Settings): PolicyEngine {
-  const loaded = loadPolicies({
-    files: settings.policiesDir === undefined ? [] : readPolicyFiles(settings.policiesDir),
-    settings: policySettings(settings),
-  });
+  const loaded = loadPolicyFolder({ folder: settings.policiesDir, settings: policySettings(settings) });
   if (loaded.kind === "ok") return loaded.engine;
   throw new AppError("invalid", formatPolicyProblems(loaded.problems), {
     fix: "Correct the policies; nothing was started.",
   });
 }
 
+export type SimulatorSeeds = Pick<
+  SimulatorOptions,
+  "accounts" | "numbers" | "services" | "maxMessages" | "fetchMedia"
+>;
+
 /** The simulated carrier by itself. Without accounts every account is made on first use. */
 export function openSimulator(
   address: ListenAddress,
-  accounts: readonly {
-    readonly sid: string;
-    readonly authToken: string;
-    readonly numbers: readonly string[];
-  }[],
+  seeds: SimulatorSeeds,
   seams: Pick<Seams, "fetch" | "clock" | "random" | "log">,
 ): { readonly url: string; readonly control: SimulatorControl; close(): Promise<void> } {
-  const simulator = createSimulator({ ...seams, accounts, open: accounts.length === 0 });
-  const listener = listen({ address, fetch: simulator.fetch, maxBody: SIMULATOR_BODY, idleTimeout: 60 });
+  const simulator = createSimulator({ ...seams, ...seeds, origin: () => listener.url });
+  const listener: Listener = listen({
+    address,
+    fetch: simulator.fetch,
+    maxBody: SIMULATOR_BODY,
+    // Beyond every client's time-out, since faults leave requests unanswered.
+    idleTimeout: 60,
+  });
   return {
     url: listener.url,
     control: simulator.control,
@@ -115,6 +122,35 @@ export function openSimulator(
       simulator.close();
       await listener.close(0);
     },
+  };
+}
+
+/** What the built-in carrier must know of our simulated channels. */
+function seedsOf(
+  channels: readonly ChannelSettings[],
+  webhookUrl: (channel: string) => string | undefined,
+  publicUrl: string | undefined,
+): SimulatorSeeds {
+  const seeds = channels.map(({ id, account, sender }) => {
+    const own = { sid: account.accountSid, authToken: account.authToken };
+    if (sender.kind === "service")
+      return {
+        account: own,
+        service: { sid: sender.sid, account: own.sid, useInboundWebhookOnNumber: false },
+      };
+    // A WhatsApp sender's webhook cannot be set by the API, with Twilio as here.
+    const smsUrl = sender.number.startsWith("whatsapp:") ? webhookUrl(id) : undefined;
+    return {
+      account: own,
+      number: { number: sender.number, account: own.sid, ...(smsUrl === undefined ? {} : { smsUrl }) },
+    };
+  });
+  return {
+    accounts: seeds.map((seed) => seed.account),
+    numbers: seeds.flatMap((seed) => seed.number ?? []),
+    services: seeds.flatMap((seed) => seed.service ?? []),
+    maxMessages: 10_000,
+    fetchMedia: (url) => publicUrl !== undefined && url.startsWith(`${publicUrl}/`),
   };
 }
 
@@ -139,8 +175,9 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
   const { clock, log, random } = seams;
   const newId = createIds(clock, random);
   const text = createTextTools();
-  makeDataDir(settings.dataDir);
+  await prepareCedar();
   const policy = policiesOf(settings);
+  makeDataDir(settings.dataDir);
   const token = adminToken(settings.dataDir, settings.admin.token);
   const store = await openStore({
     dataDir: settings.dataDir,
@@ -196,7 +233,13 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     random,
     clock,
     log,
-    onChange: () => wakeAll(),
+    onChange: (channel, state) => {
+      if (isHeld(state))
+        store.holdTurns(channel).catch((error: unknown) => {
+          log.error("channel.hold", { channel, error: String(error) });
+        });
+      wakeAll();
+    },
   });
   const turns = createTurns({
     settings: () => settings,
@@ -233,8 +276,22 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     turnWorker.wake();
     sendWorker.wake();
   };
+  const signals = createSignals({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    compile: compilePattern,
+    store,
+    newId,
+    clock,
+    log,
+    judge: () => {},
+    onMatched: () => {},
+    onExpired: () => {},
+  });
   const admit = createAdmission({
     settings: () => settings,
+    signals,
     policy: () => policy,
     channelState: channels.state,
     countryOf,
@@ -276,6 +333,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
   });
   const publicApp = createPublicApp({
     channel: (id) => settings.channels[id],
+    numbers: (id) => channels.state(id).numbers,
     prefix: prefixOf(settings.server.publicUrl),
     reader: createWebhookReader({ publicUrl: publicUrlOf }),
     admit,
@@ -316,6 +374,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
       for (const ended of await store.endIdle(channel.id, channel.idleTimeout, clock.now()))
         log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
     while (await store.sweep(clock.now()));
+    while (await store.purgeCodes(clock.now() - settings.retention.codes));
   };
 
   return {
@@ -323,6 +382,8 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     simulator: () => simulator?.control,
     adminToken: token,
     async listen() {
+      // Before the first text can come in: who waited when the service stopped, waits on.
+      await signals.start();
       publicListener = listen({
         address: settings.server.listen,
         fetch: publicApp.fetch,
@@ -338,11 +399,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
       if (simulated.length > 0)
         simulator = openSimulator(
           { host: "127.0.0.1", port: 0 },
-          simulated.map(({ account, sender }) => ({
-            sid: account.accountSid,
-            authToken: account.authToken,
-            numbers: sender.kind === "number" ? [sender.number] : [],
-          })),
+          seedsOf(simulated, webhookUrl, publicListener.url),
           seams,
         );
       for (const channel of Object.values(settings.channels)) {
@@ -362,7 +419,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
         );
       }
       log.info("listening", { public: publicListener.url, admin: adminListener.url });
-      await channels.start();
+      await channels.follow(new Set());
       wakeAll();
       housekeeping();
       return { publicUrl: publicListener.url, adminUrl: adminListener.url };
@@ -375,6 +432,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
       stopped = true;
       stopHousekeeping();
       const listeners = [publicListener, adminListener].filter((listener) => listener !== undefined);
+      signals.stop();
       await Promise.all([
         channels.stop(),
         ...listeners.map((listener) => listener.close(grace)),

@@ -5,7 +5,7 @@ import { AppError } from "./errors.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
 import { newPairingCode, PAIRING_TTL, type Pairing } from "./pairing.ts";
-import type { ChannelSettings, Settings } from "./settings.ts";
+import type { ChannelSettings, Sender, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 
 export interface ChannelsSeams {
@@ -25,8 +25,12 @@ export interface ChannelsSeams {
 }
 
 export interface Channels {
-  /** Loads what is kept and starts connecting every enabled channel. */
-  start(): Promise<void>;
+  /**
+   * Follows the settings, at the start and whenever they have changed: connects what is new, was switched on or
+   * is in `renewed`, takes down what is gone or was switched off, and leaves every other connection as it is.
+   * Links are taken down before it returns. Resolves when the pairing codes are as they should be; never rejects.
+   */
+  follow(renewed: ReadonlySet<string>): Promise<void>;
   state(channel: string): ChannelState;
   /** The pending code, where it is still valid. */
   pairing(channel: string): Pairing | undefined;
@@ -34,7 +38,7 @@ export interface Channels {
   beginPairing(channel: string): Promise<Pairing>;
   /** False when none was pending. While nobody may text the agent, a fresh code takes its place. */
   cancelPairing(channel: string): Promise<boolean>;
-  /** Reads the paired addresses again; called when one was added or revoked. */
+  /** Reads the paired addresses again; called when one was added or revoked. Nothing for a channel that is gone. */
   addressesChanged(channel: string): Promise<void>;
   pairedCount(channel: string): number;
   /** Connects again now, whatever the state. */
@@ -44,13 +48,22 @@ export interface Channels {
 
 interface Entry {
   link: "down" | "connecting" | "up" | "reconnecting" | "failed";
+  /** The status that was last told. */
+  told: ChannelState["status"];
   reason?: string;
   fix?: string;
+  /** What `numbers` are the numbers of. */
+  sender?: Sender;
   numbers: readonly string[];
   warnings: readonly string[];
   failures: number;
+  /** Whether `paired` and `pairing` have been read from the store. */
+  loaded: boolean;
   paired: number;
   pairing?: Pairing | undefined;
+  /** Upkeep of the code is one at a time, or two codes would be made at once. */
+  upkeep: Promise<void>;
+  /** Ends everything that was begun for the present connection. */
   abort: AbortController;
   timer?: CancelTimer | undefined;
   pairingTimer?: CancelTimer | undefined;
@@ -73,10 +86,13 @@ export function createChannels(seams: ChannelsSeams): Channels {
     if (entry === undefined) {
       entry = {
         link: "down",
+        told: "connecting",
         numbers: [],
         warnings: [],
         failures: 0,
+        loaded: false,
         paired: 0,
+        upkeep: Promise.resolve(),
         abort: new AbortController(),
       };
       entries.set(channel, entry);
@@ -126,23 +142,23 @@ export function createChannels(seams: ChannelsSeams): Channels {
 
   function changed(channel: string): void {
     const state = stateOf(channel);
+    entryOf(channel).told = state.status;
     const level = state.status === "failed" ? "error" : state.status === "reconnecting" ? "warn" : "info";
     log[level]("channel.status", { channel, status: state.status, reason: state.reason, fix: state.fix });
     seams.onChange(channel, state);
   }
 
-  async function connect(channel: string): Promise<void> {
+  async function connect(channel: string, entry: Entry, signal: AbortSignal): Promise<void> {
     const settings = seams.settings().channels[channel];
-    if (stopped || settings === undefined || !settings.enabled) return;
-    const entry = entryOf(channel);
+    if (signal.aborted || settings === undefined) return;
     const carrier = seams.carrier(channel);
     if (carrier === undefined) return;
     const webhookUrl = seams.webhookUrl(channel);
     const outcome = await carrier.connect(
       { ...(webhookUrl === undefined ? {} : { webhookUrl }), register: settings.registerWebhook },
-      entry.abort.signal,
+      signal,
     );
-    if (stopped || entry.abort.signal.aborted) return;
+    if (signal.aborted) return;
     switch (outcome.kind) {
       case "ready": {
         entry.link = "up";
@@ -151,8 +167,9 @@ export function createChannels(seams: ChannelsSeams): Channels {
         entry.warnings = outcome.warnings;
         for (const warning of outcome.warnings) log.warn("channel.warning", { channel, reason: warning });
         await upkeepPairing(channel);
+        if (signal.aborted) return;
         changed(channel);
-        await follow(channel, entry);
+        await followList(channel, entry, signal);
         return;
       }
       case "failed":
@@ -162,20 +179,20 @@ export function createChannels(seams: ChannelsSeams): Channels {
         entry.reason = outcome.reason;
         entry.fix = outcome.fix;
         await upkeepPairing(channel);
+        if (signal.aborted) return;
         changed(channel);
         const delay = outcome.kind === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures);
-        entry.timer = clock.after(delay, () => launch(channel));
+        entry.timer = clock.after(delay, () => launch(channel, entry));
       }
     }
   }
 
   /** Watches the connected channel's inbound list until something goes wrong with it. */
-  async function follow(channel: string, entry: Entry): Promise<void> {
-    const { signal } = entry.abort;
+  async function followList(channel: string, entry: Entry, signal: AbortSignal): Promise<void> {
     try {
       await seams.catchUp(settingsOf(channel), signal);
     } catch (error) {
-      if (stopped || signal.aborted) return;
+      if (signal.aborted) return;
       entry.failures += 1;
       const unreachable = error instanceof AppError && error.code === "unavailable";
       entry.link = error instanceof AppError && !unreachable ? "failed" : "reconnecting";
@@ -184,34 +201,62 @@ export function createChannels(seams: ChannelsSeams): Channels {
       if (!(error instanceof AppError)) log.error("channel.catch_up", { channel, error: String(error) });
       changed(channel);
       entry.timer = clock.after(entry.link === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures), () =>
-        launch(channel),
+        launch(channel, entry),
       );
     }
   }
 
-  function launch(channel: string): void {
-    connect(channel).catch((error: unknown) => {
+  function launch(channel: string, entry: Entry): void {
+    const { signal } = entry.abort;
+    connect(channel, entry, signal).catch((error: unknown) => {
+      if (signal.aborted) return;
       log.error("channel.connect", { channel, error: String(error) });
-      if (stopped) return;
-      const entry = entryOf(channel);
       entry.failures += 1;
       entry.link = "reconnecting";
       entry.reason = "internal error, see the log";
       entry.fix = "It is tried again by itself.";
-      entry.timer = clock.after(reconnectDelay(entry.failures), () => launch(channel));
+      entry.timer = clock.after(reconnectDelay(entry.failures), () => launch(channel, entry));
     });
   }
 
+  /** Ends the present connection and whatever was begun for it. */
+  function takeDown(entry: Entry): void {
+    entry.abort.abort();
+    entry.timer?.();
+    entry.timer = undefined;
+    entry.link = "down";
+    entry.failures = 0;
+  }
+
+  function dial(entry: Entry): void {
+    takeDown(entry);
+    entry.abort = new AbortController();
+    entry.link = "connecting";
+  }
+
   /** While nobody is paired a code is always pending: a fresh one takes an expired one's place. */
-  async function upkeepPairing(channel: string): Promise<void> {
-    const settings = seams.settings().channels[channel];
-    const entry = entryOf(channel);
+  function upkeepPairing(channel: string): Promise<void> {
+    const entry = entries.get(channel);
+    if (entry === undefined) return Promise.resolve();
+    const done = entry.upkeep.then(() => keepCode(channel, entry));
+    entry.upkeep = done.catch(() => {});
+    return done;
+  }
+
+  async function keepCode(channel: string, entry: Entry): Promise<void> {
     entry.pairingTimer?.();
     entry.pairingTimer = undefined;
-    if (stopped || settings === undefined || !settings.enabled) return;
+    if (!entry.loaded) {
+      entry.paired = (await store.addresses(channel)).length;
+      entry.pairing = await store.pairing(channel);
+      entry.loaded = true;
+    }
+    const settings = seams.settings().channels[channel];
+    if (stopped || entries.get(channel) !== entry || settings === undefined || !settings.enabled) return;
     const now = clock.now();
     const valid = entry.pairing !== undefined && now < entry.pairing.expiresAt;
     if (needsPairing(settings, entry.paired) && !valid) await freshCode(channel, entry);
+    if (stopped || entries.get(channel) !== entry) return;
     if (entry.pairing === undefined || !needsPairing(settings, entry.paired)) return;
     entry.pairingTimer = clock.after(Math.max(0, entry.pairing.expiresAt - clock.now()), () => {
       upkeepPairing(channel)
@@ -241,17 +286,45 @@ export function createChannels(seams: ChannelsSeams): Channels {
     return pairing;
   }
 
+  function forget(channel: string, entry: Entry): void {
+    takeDown(entry);
+    entry.pairingTimer?.();
+    entries.delete(channel);
+    log.info("channel.removed", { channel });
+  }
+
+  /** Makes the channel's code and status what its settings now want, then connects it where it is to be. */
+  async function settle(channel: string, entry: Entry, dialled: boolean): Promise<void> {
+    const { signal } = entry.abort;
+    try {
+      await upkeepPairing(channel);
+    } catch (error) {
+      log.error("channel.follow", { channel, error: String(error) });
+      if (dialled && !signal.aborted)
+        entry.timer = clock.after(reconnectDelay(1), () => void settle(channel, entry, dialled));
+      return;
+    }
+    if (stopped || entries.get(channel) !== entry) return;
+    if (stateOf(channel).status !== entry.told) changed(channel);
+    if (dialled && !signal.aborted) launch(channel, entry);
+  }
+
   return {
-    async start() {
-      for (const channel of Object.keys(seams.settings().channels)) {
-        const entry = entryOf(channel);
-        entry.paired = (await store.addresses(channel)).length;
-        entry.pairing = await store.pairing(channel);
-        if (!settingsOf(channel).enabled) continue;
-        entry.link = "connecting";
-        await upkeepPairing(channel);
-        launch(channel);
-      }
+    async follow(renewed) {
+      const { channels } = seams.settings();
+      if (stopped) return;
+      for (const [channel, entry] of entries) if (!Object.hasOwn(channels, channel)) forget(channel, entry);
+      const settling = Object.values(channels).map(({ id, enabled, sender }) => {
+        const entry = entryOf(id);
+        // Who asks for the settings to be read again may have mended what a failed channel waits for.
+        const again = entry.link === "down" || entry.link === "failed" || renewed.has(id);
+        if (!isSameSender(entry.sender, sender)) entry.numbers = [];
+        entry.sender = sender;
+        if (!enabled) takeDown(entry);
+        else if (again) dial(entry);
+        return settle(id, entry, enabled && again);
+      });
+      await Promise.all(settling);
     },
     state: stateOf,
     pairing(channel) {
@@ -280,21 +353,20 @@ export function createChannels(seams: ChannelsSeams): Channels {
       return deleted;
     },
     async addressesChanged(channel) {
-      const entry = entryOf(channel);
+      const entry = entries.get(channel);
+      if (entry === undefined) return;
       entry.paired = (await store.addresses(channel)).length;
       entry.pairing = await store.pairing(channel);
       await upkeepPairing(channel);
-      changed(channel);
+      if (entries.get(channel) === entry) changed(channel);
     },
     pairedCount: (channel) => entryOf(channel).paired,
     reconnect(channel) {
+      settingsOf(channel);
       const entry = entryOf(channel);
-      entry.abort.abort();
-      entry.abort = new AbortController();
-      entry.timer?.();
-      entry.link = "connecting";
+      dial(entry);
       changed(channel);
-      launch(channel);
+      launch(channel, entry);
     },
     async stop() {
       stopped = true;
@@ -310,4 +382,9 @@ export function createChannels(seams: ChannelsSeams): Channels {
 function pairingFix(channel: string, number: string | undefined, pairing: Pairing | undefined): string {
   if (pairing === undefined) return `Run sms-agent pair ${channel} for a code.`;
   return `Text ${pairing.code} to ${number ?? "the channel's number"} from your phone.`;
+}
+
+function isSameSender(a: Sender | undefined, b: Sender): boolean {
+  if (a?.kind === "number") return b.kind === "number" && a.number === b.number;
+  return a?.kind === b.kind && b.kind === "service" && a.sid === b.sid;
 }

@@ -30,6 +30,8 @@ interface DispatchBase {
   readonly state: InboundState;
   /** False: neither the text nor the full sender may reach the disk. */
   readonly keepText: boolean;
+  /** True when watches may see it. */
+  readonly signal: boolean;
   readonly policies: readonly string[];
   readonly error?: Explained;
   /** A code-shaped body that was not the code: counts against the sender. */
@@ -59,6 +61,7 @@ export function dispatch(
       route: "pairing",
       state: "handled",
       keepText: true,
+      signal: false,
       policies: [],
       wrongCode: false,
     };
@@ -125,14 +128,15 @@ export function decideRoute(
     return policy.decide(question);
   };
   const signal = ask("receive_signal");
+  const seen = allows(signal);
   if (channel.mode === "signal") {
-    if (allows(signal))
-      return { route: "signal", state: "received", keepText: true, policies: signal.policies };
+    if (seen)
+      return { route: "signal", state: "received", keepText: true, signal: true, policies: signal.policies };
     return denied("dropped", [signal], "receive_signal");
   }
   const message = ask("receive_message");
   if (allows(message))
-    return { route: "message", state: "queued", keepText: true, policies: message.policies };
+    return { route: "message", state: "queued", keepText: true, signal: seen, policies: message.policies };
   return denied(allows(signal) ? "signal" : "dropped", [message, signal], "receive_message");
 }
 
@@ -153,6 +157,7 @@ function denied(
     route,
     state: "dropped",
     keepText: false,
+    signal: route === "signal",
     policies: [...new Set(decisions.flatMap((decision) => decision.policies))],
     error: {
       meaning: `The sender may not ${action}: ${why}.`,

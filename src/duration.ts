@@ -2,7 +2,7 @@
  * Durations as people write them in sms.yaml and in JSON: `250ms`, `30s`, `5m`, `1h`, `7d`, or a number of
  * seconds. Inside the program they are whole milliseconds.
  */
-export type ParsedDuration =
+type ParsedDuration =
   | { readonly ok: true; readonly ms: number }
   /** `message` completes "the value …"; `fix` begins with "write". */
   | { readonly ok: false; readonly message: string; readonly fix: string };

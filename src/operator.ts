@@ -248,7 +248,9 @@ export function createOperator(seams: OperatorSeams): Operator {
             { dryRun: true },
           );
       }
-      return seams.policy().decide({ ...common, action: check.action, sender: party, numMedia: 0 }, { dryRun: true });
+      return seams
+        .policy()
+        .decide({ ...common, action: check.action, sender: party, numMedia: 0 }, { dryRun: true });
     },
     async ready() {
       const database = await store.ping().then(

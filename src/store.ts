@@ -1,3 +1,4 @@
+import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
@@ -12,6 +13,7 @@ import type {
   StatusEvent,
 } from "./message.ts";
 import type { PairedAddress, Pairing } from "./pairing.ts";
+import type { OfferOutcome, OfferSignal, SignalStore } from "./signal-store.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
 
 /**
@@ -25,7 +27,8 @@ export interface Store
     OutboxStore,
     PairingStore,
     MessageStore,
-    ConversationStore {
+    ConversationStore,
+    SignalStore {
   /** Takes over what a dead process left: its turns are queued again, its cut sends become `unknown`. */
   recover(now: number): Promise<{ readonly turns: number; readonly sends: number }>;
   /**
@@ -91,6 +94,8 @@ export interface NewInbound {
   readonly policies: readonly string[];
   readonly error?: Explained;
   readonly segments?: number;
+  /** What was found in it; absent where `receive_signal` is denied or the text is not kept. */
+  readonly annotation?: Annotation;
   readonly late: boolean;
   readonly createdAt: number;
 }
@@ -121,12 +126,13 @@ export type Effect =
       readonly held: HeldReply | undefined;
       readonly expected?: string;
     }
-  | { readonly kind: "send"; readonly outbound: NewOutbound };
+  | { readonly kind: "send"; readonly outbound: NewOutbound }
+  | OfferSignal;
 
 /**
  * Joins the queued turn of the same key, channel and address, or makes one. Sets the message's turn and
  * conversation; opens a conversation where none is open, or the open one has been idle for too long or
- * belongs to another agent.
+ * belongs to another agent. Does nothing when an `offer_signal` before it took the message from the agent.
  */
 export interface QueueTurn {
   readonly kind: "queue_turn";
@@ -148,7 +154,13 @@ export interface QueueTurn {
 }
 
 export type AdmitOutcome =
-  | { readonly kind: "admitted"; readonly turnDueAt?: number; readonly sends: number }
+  | {
+      readonly kind: "admitted";
+      readonly turnDueAt?: number;
+      readonly sends: number;
+      /** What `offer_signal` came to, where it was among the effects. */
+      readonly offered?: OfferOutcome;
+    }
   /** A message with this sid is there already; nothing was changed. */
   | { readonly kind: "duplicate"; readonly messageId: string }
   /** The facts changed since they were read; nothing was changed. Decide again. */
@@ -170,6 +182,8 @@ export interface TurnStore {
   nextTurnDue(channels: readonly string[]): Promise<number | undefined>;
   /** Keeps running turns this process's. */
   extendTurns(turnIds: readonly string[], until: number): Promise<void>;
+  /** Marks the channel's waiting turns as held: it is disabled or failed, so they may be too old when it is back. */
+  holdTurns(channel: string): Promise<void>;
   /**
    * The newest `limit` messages of a conversation, oldest first: what was sent, and the texts that are handled
    * or failed. Texts of turns still queued or running are left out, the caller has those of its own turn.

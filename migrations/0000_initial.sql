@@ -1,0 +1,207 @@
+CREATE TABLE `attempts` (
+	`message` integer NOT NULL,
+	`attempt` integer NOT NULL,
+	`started_at` integer NOT NULL,
+	`sid` text,
+	`outcome` text,
+	`detail` text,
+	PRIMARY KEY(`message`, `attempt`),
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `attempts_sid` ON `attempts` (`sid`) WHERE "attempts"."sid" is not null;--> statement-breakpoint
+CREATE TABLE `conversations` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`key` text NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`agent` text NOT NULL,
+	`started_at` integer NOT NULL,
+	`last_at` integer NOT NULL,
+	`ended_at` integer,
+	`messages` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `conversations_id` ON `conversations` (`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `conversations_open_key` ON `conversations` (`key`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX `conversations_open_address` ON `conversations` (`channel`,`address`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX `conversations_open` ON `conversations` (`last_at`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX `conversations_activity` ON `conversations` (`last_at`);--> statement-breakpoint
+CREATE INDEX `conversations_channel` ON `conversations` (`channel`,`last_at`);--> statement-breakpoint
+CREATE TABLE `early_callbacks` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`sid` text NOT NULL,
+	`status` text NOT NULL,
+	`error_code` integer,
+	`error` text,
+	`at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `early_callbacks_sid` ON `early_callbacks` (`sid`);--> statement-breakpoint
+CREATE INDEX `early_callbacks_at` ON `early_callbacks` (`at`);--> statement-breakpoint
+CREATE TABLE `heartbeat` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `held_replies` (
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`id` text NOT NULL,
+	`parts` text NOT NULL,
+	`expires_at` integer NOT NULL,
+	PRIMARY KEY(`channel`, `address`)
+);
+--> statement-breakpoint
+CREATE INDEX `held_replies_expiry` ON `held_replies` (`expires_at`);--> statement-breakpoint
+CREATE TABLE `idempotency_keys` (
+	`key` text PRIMARY KEY NOT NULL,
+	`fingerprint` text NOT NULL,
+	`message` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
+CREATE INDEX `idempotency_keys_message` ON `idempotency_keys` (`message`);--> statement-breakpoint
+CREATE TABLE `message_events` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`message` integer NOT NULL,
+	`state` text NOT NULL,
+	`at` integer NOT NULL,
+	`detail` text,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `message_events_message` ON `message_events` (`message`);--> statement-breakpoint
+CREATE TABLE `messages` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`channel` text NOT NULL,
+	`direction` text NOT NULL,
+	`from_address` text NOT NULL,
+	`to_address` text NOT NULL,
+	`text` text,
+	`media` text,
+	`state` text NOT NULL,
+	`route` text,
+	`conversation_id` text,
+	`turn_id` text,
+	`provider_sid` text,
+	`segments` integer,
+	`policies` text,
+	`error` text,
+	`late` integer NOT NULL,
+	`content_sid` text,
+	`content_variables` text,
+	`created_at` integer NOT NULL,
+	FOREIGN KEY (`conversation_id`) REFERENCES `conversations`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`turn_id`) REFERENCES `turns`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `messages_id` ON `messages` (`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `messages_inbound_sid` ON `messages` (`provider_sid`) WHERE "messages"."direction" = 'inbound';--> statement-breakpoint
+CREATE INDEX `messages_channel` ON `messages` (`channel`);--> statement-breakpoint
+CREATE INDEX `messages_direction` ON `messages` (`direction`);--> statement-breakpoint
+CREATE INDEX `messages_state` ON `messages` (`state`);--> statement-breakpoint
+CREATE INDEX `messages_route` ON `messages` (`route`) WHERE "messages"."route" is not null;--> statement-breakpoint
+CREATE INDEX `messages_from` ON `messages` (`from_address`);--> statement-breakpoint
+CREATE INDEX `messages_to` ON `messages` (`to_address`);--> statement-breakpoint
+CREATE INDEX `messages_conversation` ON `messages` (`conversation_id`) WHERE "messages"."conversation_id" is not null;--> statement-breakpoint
+CREATE INDEX `messages_turn` ON `messages` (`turn_id`) WHERE "messages"."turn_id" is not null;--> statement-breakpoint
+CREATE INDEX `messages_open` ON `messages` (`channel`,`created_at`) WHERE "messages"."direction" = 'outbound' and "messages"."state" in ('queued', 'sent');--> statement-breakpoint
+CREATE TABLE `opt_outs` (
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`at` integer NOT NULL,
+	PRIMARY KEY(`channel`, `address`)
+);
+--> statement-breakpoint
+CREATE TABLE `outbox` (
+	`message` integer PRIMARY KEY NOT NULL,
+	`channel` text NOT NULL,
+	`recipient` text NOT NULL,
+	`state` text NOT NULL,
+	`head` integer NOT NULL,
+	`attempt` integer NOT NULL,
+	`due_at` integer NOT NULL,
+	`until_at` integer,
+	`created_at` integer NOT NULL,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `outbox_due` ON `outbox` (`channel`,`due_at`) WHERE "outbox"."state" = 'pending' and "outbox"."head" = 1;--> statement-breakpoint
+CREATE INDEX `outbox_recipient` ON `outbox` (`channel`,`recipient`);--> statement-breakpoint
+CREATE UNIQUE INDEX `outbox_head` ON `outbox` (`channel`,`recipient`) WHERE "outbox"."head" = 1;--> statement-breakpoint
+CREATE INDEX `outbox_until` ON `outbox` (`until_at`) WHERE "outbox"."until_at" is not null;--> statement-breakpoint
+CREATE INDEX `outbox_age` ON `outbox` (`created_at`) WHERE "outbox"."state" = 'pending';--> statement-breakpoint
+CREATE TABLE `paired_addresses` (
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`label` text,
+	`paired_at` integer NOT NULL,
+	PRIMARY KEY(`channel`, `address`)
+);
+--> statement-breakpoint
+CREATE TABLE `pairing_attempts` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `pairing_attempts_sender` ON `pairing_attempts` (`channel`,`address`,`at`);--> statement-breakpoint
+CREATE INDEX `pairing_attempts_at` ON `pairing_attempts` (`at`);--> statement-breakpoint
+CREATE TABLE `pairing_locks` (
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`until_at` integer NOT NULL,
+	PRIMARY KEY(`channel`, `address`)
+);
+--> statement-breakpoint
+CREATE INDEX `pairing_locks_until` ON `pairing_locks` (`until_at`);--> statement-breakpoint
+CREATE TABLE `pairings` (
+	`channel` text PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`code` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `raw_parameters` (
+	`message` integer PRIMARY KEY NOT NULL,
+	`parameters` text NOT NULL,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE TABLE `turns` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`key` text NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`agent` text NOT NULL,
+	`conversation_id` text NOT NULL,
+	`state` text NOT NULL,
+	`attempt` integer NOT NULL,
+	`held` integer NOT NULL,
+	`head` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	`not_before` integer NOT NULL,
+	`due_at` integer NOT NULL,
+	`lease_until` integer,
+	`ended_at` integer,
+	`error` text,
+	`input_tokens` integer,
+	`output_tokens` integer,
+	FOREIGN KEY (`conversation_id`) REFERENCES `conversations`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `turns_id` ON `turns` (`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `turns_running` ON `turns` (`key`) WHERE "turns"."state" = 'running';--> statement-breakpoint
+CREATE INDEX `turns_lease` ON `turns` (`lease_until`) WHERE "turns"."state" = 'running';--> statement-breakpoint
+CREATE INDEX `turns_due` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
+CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`due_at`);--> statement-breakpoint
+CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);

@@ -1,0 +1,386 @@
+import { addressKind } from "./address.ts";
+import type { Annotation } from "./annotation.ts";
+import { policyChannel } from "./channel.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
+import { AppError } from "./errors.ts";
+import type { NewId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import type { Media } from "./message.ts";
+import { API_AGENT, allows, type PolicyEngine } from "./policy.ts";
+import type { Settings } from "./settings.ts";
+import { type Signal, signalId } from "./signal.ts";
+import type { CreateWatchOutcome, Offer, OfferOutcome, RecentSignal, SignalStore } from "./signal-store.ts";
+import {
+  type CompilePattern,
+  MAX_BACKFILL,
+  mayClaimFromAgent,
+  type Pattern,
+  passesFilters,
+  type Watch,
+  type WatchFilters,
+  type WatchOwner,
+  watchPrincipal,
+} from "./watch.ts";
+
+export interface SignalsSeams {
+  readonly settings: () => Settings;
+  readonly policy: () => PolicyEngine;
+  readonly countryOf: (address: string) => string;
+  readonly compile: CompilePattern;
+  readonly store: SignalStore;
+  readonly newId: NewId;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A signal was put before a watch with `instructions`; the judge decides. */
+  readonly judge: (watch: Watch, signal: Signal) => void;
+  /** Told after the commit, for SSE, webhooks and parked turns. */
+  readonly onMatched: (watch: Watch, signal: Signal) => void;
+  readonly onExpired: (watch: Watch) => void;
+}
+
+export interface NewWatch {
+  readonly filters: WatchFilters;
+  readonly mode: "once" | "continuous";
+  readonly consume: "claim" | "peek";
+  readonly backfill: number;
+  /** How long it waits, ms. */
+  readonly expiresIn: number;
+  readonly owner: WatchOwner;
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string; readonly keepFor: number };
+}
+
+/** A denied sender's text, kept in memory only, for as long as a backfill may ask for it. */
+export interface HeldText {
+  readonly messageId: string;
+  readonly channel: string;
+  readonly from: string;
+  readonly text: string;
+  readonly media: readonly Media[];
+  readonly receivedAt: number;
+  readonly annotation: Annotation;
+}
+
+export interface Signals {
+  /** Loads pending watches; those that expired meanwhile are told so. */
+  start(): Promise<void>;
+  /** Makes a watch and lets it look back. Rejects with AppError `invalid` for a pattern that cannot run. */
+  create(watch: NewWatch): Promise<Watch>;
+  /**
+   * Waits until the watch is no longer pending and answers it as it then is. An abort rejects with the signal's
+   * reason and leaves the watch as it is.
+   */
+  ended(id: string, signal?: AbortSignal): Promise<Watch>;
+  cancel(id: string): Promise<boolean>;
+  /**
+   * The watches a message is offered to, oldest first, with a mark to hand back after the commit: watches made
+   * in between are offered it then.
+   */
+  offers(
+    signal: Signal,
+    media: readonly Media[],
+  ): { readonly offers: readonly Offer[]; readonly mark: number };
+  /** After the commit of an admission: wakes who waited and offers the message to watches made meanwhile. */
+  admitted(signal: Signal, mark: number, outcome: OfferOutcome | undefined, held: HeldText | undefined): void;
+  stop(): void;
+}
+
+interface Entry {
+  readonly watch: Watch;
+  readonly pattern: Pattern | undefined;
+  /** Counts up with every watch made in this process. */
+  readonly order: number;
+}
+
+/** Denied senders' texts kept in memory at once; the oldest goes first. */
+const MAX_HELD = 2_000;
+
+export function createSignals(seams: SignalsSeams): Signals {
+  const { store, clock, log } = seams;
+  const pending = new Map<string, Entry>();
+  const waiters = new Map<string, Set<(watch: Watch) => void>>();
+  let held: HeldText[] = [];
+  let made = 0;
+  let timer: CancelTimer | undefined;
+  let stopped = false;
+
+  function register(watch: Watch): Entry {
+    const compiled = watch.filters.match === undefined ? undefined : seams.compile(watch.filters.match);
+    if (compiled !== undefined && "refused" in compiled)
+      throw new AppError("invalid", `The pattern cannot be run: ${compiled.refused}`, {
+        problems: [{ path: "match", message: compiled.refused }],
+      });
+    made += 1;
+    const entry: Entry = { watch, pattern: compiled, order: made };
+    pending.set(watch.id, entry);
+    arm();
+    return entry;
+  }
+
+  /** One timer for the watch that expires first. */
+  function arm(): void {
+    timer?.();
+    timer = undefined;
+    if (stopped || pending.size === 0) return;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { watch } of pending.values()) next = Math.min(next, watch.expiresAt);
+    timer = clock.after(Math.max(0, next - clock.now()), () => {
+      expire().catch((error: unknown) => {
+        log.error("watch.expire", { error: String(error) });
+        if (!stopped) timer = clock.after(1_000, arm);
+      });
+    });
+  }
+
+  async function expire(): Promise<void> {
+    const ended = await store.expireWatches(clock.now());
+    for (const watch of ended) {
+      pending.delete(watch.id);
+      log.info("watch.expired", { watch: watch.id });
+      seams.onExpired(watch);
+      tell(watch);
+    }
+    arm();
+  }
+
+  function tell(watch: Watch): void {
+    for (const waiter of waiters.get(watch.id) ?? []) waiter(watch);
+    waiters.delete(watch.id);
+  }
+
+  function eligible(entry: Entry, signal: Signal, media: readonly Media[]): boolean {
+    const { watch, pattern } = entry;
+    if (signal.receivedAt < watch.createdAt - watch.backfill) return false;
+    if (!passesFilters(watch.filters, pattern, signal)) return false;
+    return permitted(watch, signal, media);
+  }
+
+  /** `receive_signal` is asked again for whoever waits. */
+  function permitted(watch: Watch, signal: Signal, media: readonly Media[]): boolean {
+    const channel = seams.settings().channels[signal.channel];
+    if (channel === undefined) return false;
+    const kind = addressKind(signal.from) ?? "alphanumeric";
+    return allows(
+      seams.policy().decide({
+        action: "receive_signal",
+        agent: watchPrincipal(watch.owner, API_AGENT),
+        channel: policyChannel(channel),
+        sender: { address: signal.from, kind, country: seams.countryOf(signal.from), paired: false },
+        numMedia: media.length,
+        pairedAddresses: [],
+        now: clock.now(),
+      }),
+    );
+  }
+
+  function offerOf({ watch }: Entry, signal: Signal): Offer {
+    return {
+      watchId: watch.id,
+      claims: watch.consume === "claim" && watch.mode === "once",
+      claimsFromAgent: mayClaimFromAgent(watch, signal.annotation),
+    };
+  }
+
+  function collect(signal: Signal, media: readonly Media[], after: number): readonly Offer[] {
+    const offers: Offer[] = [];
+    for (const entry of pending.values()) {
+      if (entry.order <= after || !eligible(entry, signal, media)) continue;
+      if (entry.watch.filters.instructions !== undefined) seams.judge(entry.watch, signal);
+      else offers.push(offerOf(entry, signal));
+    }
+    return offers;
+  }
+
+  /** Wakes the watches that got a signal. Called after the commit. */
+  function delivered(signal: Signal, outcome: OfferOutcome): void {
+    for (const { watchId, ended } of outcome.delivered) {
+      const entry = pending.get(watchId);
+      if (entry === undefined) continue;
+      const watch: Watch = {
+        ...entry.watch,
+        state: ended ? "matched" : "pending",
+        signals: [...entry.watch.signals, signal],
+      };
+      log.info("watch.matched", { watch: watchId, message: signal.messageId, channel: signal.channel });
+      if (ended) {
+        pending.delete(watchId);
+        arm();
+      } else pending.set(watchId, { ...entry, watch: { ...watch, signals: [] } });
+      seams.onMatched(watch, signal);
+      if (ended) tell(watch);
+    }
+  }
+
+  async function offerLate(
+    signal: Signal,
+    offers: readonly Offer[],
+    text: HeldText | undefined,
+  ): Promise<OfferOutcome> {
+    const outcome = await store.offerSignal({
+      kind: "offer_signal",
+      messageId: signal.messageId,
+      offers,
+      ...(text === undefined
+        ? {}
+        : { reveal: { from: text.from, text: text.text, media: text.media, annotation: text.annotation } }),
+      at: clock.now(),
+    });
+    if (outcome.delivered.length > 0) held = held.filter((one) => one.messageId !== signal.messageId);
+    delivered(signal, outcome);
+    return outcome;
+  }
+
+  function forget(): void {
+    const since = clock.now() - MAX_BACKFILL;
+    held = held.filter((text) => text.receivedAt >= since).slice(-MAX_HELD);
+  }
+
+  /** What came just before the watch was made, oldest first, until a `once` watch is content. */
+  async function lookBack(entry: Entry): Promise<void> {
+    const { watch } = entry;
+    if (watch.backfill <= 0) return;
+    forget();
+    const since = watch.createdAt - watch.backfill;
+    const kept = await store.recentSignals(since);
+    const texts: (RecentSignal & { readonly text?: HeldText })[] = [
+      ...kept,
+      ...held.map((text) => ({ signal: signalOf(text), claimed: false, inTurn: false, text })),
+    ];
+    texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
+    for (const { signal, claimed, inTurn, text } of texts) {
+      if (!pending.has(watch.id)) return;
+      if (!eligible(entry, signal, text?.media ?? [])) continue;
+      if (watch.filters.instructions !== undefined) {
+        seams.judge(watch, signal);
+        continue;
+      }
+      const offer = offerOf(entry, signal);
+      if (offer.claims && claimed) continue;
+      // What an agent has already got can no longer be taken from it.
+      const peek = inTurn ? { ...offer, claims: false, claimsFromAgent: false } : offer;
+      await offerLate(signal, [peek], text);
+    }
+  }
+
+  return {
+    async start() {
+      for (const watch of await store.pendingWatches()) register(watch);
+      await expire();
+    },
+    async create(wanted) {
+      const now = clock.now();
+      const { idempotency } = wanted;
+      const watch: Watch = {
+        id: seams.newId("watch"),
+        state: "pending",
+        filters: wanted.filters,
+        mode: wanted.mode,
+        consume: wanted.consume,
+        backfill: wanted.backfill,
+        owner: wanted.owner,
+        createdAt: now,
+        expiresAt: now + wanted.expiresIn,
+        signals: [],
+      };
+      // Registered first: a message admitted from here on is offered to it, one admitted before is looked back at.
+      const entry = register(watch);
+      let outcome: CreateWatchOutcome;
+      try {
+        outcome = await store.createWatch(
+          watch,
+          idempotency === undefined
+            ? undefined
+            : {
+                key: idempotency.key,
+                fingerprint: idempotency.fingerprint,
+                until: now + idempotency.keepFor,
+              },
+        );
+      } catch (error) {
+        pending.delete(watch.id);
+        throw error;
+      }
+      if (outcome.kind !== "created") pending.delete(watch.id);
+      if (outcome.kind === "key_conflict")
+        throw new AppError("conflict", "This Idempotency-Key was used for another wait.", {
+          fix: "Use a new key for a new wait, or repeat the first request exactly.",
+        });
+      if (outcome.kind === "replayed") return outcome.watch;
+      await lookBack(entry);
+      return (await store.watch(watch.id)) ?? watch;
+    },
+    async ended(id, signal) {
+      return new Promise<Watch>((resolve, reject) => {
+        const set = waiters.get(id) ?? new Set();
+        waiters.set(id, set);
+        const done = (watch: Watch) => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve(watch);
+        };
+        const leave = () => {
+          set.delete(done);
+          if (set.size === 0 && waiters.get(id) === set) waiters.delete(id);
+        };
+        const onAbort = () => {
+          leave();
+          reject(signal?.reason);
+        };
+        if (signal?.aborted) return onAbort();
+        set.add(done);
+        signal?.addEventListener("abort", onAbort, { once: true });
+        if (pending.has(id)) return;
+        store.watch(id).then(
+          (watch) => {
+            leave();
+            if (watch === undefined) reject(new AppError("not_found", `There is no watch ${id}.`));
+            else done(watch);
+          },
+          (error: unknown) => {
+            leave();
+            reject(error);
+          },
+        );
+      });
+    },
+    async cancel(id) {
+      const cancelled = await store.cancelWatch(id, clock.now());
+      pending.delete(id);
+      const watch = cancelled ? await store.watch(id) : undefined;
+      if (watch !== undefined) tell(watch);
+      arm();
+      return cancelled;
+    },
+    offers(signal, media) {
+      return { offers: collect(signal, media, 0), mark: made };
+    },
+    admitted(signal, mark, outcome, text) {
+      if (outcome !== undefined) delivered(signal, outcome);
+      const unseen = text !== undefined && (outcome === undefined || outcome.delivered.length === 0);
+      if (unseen) {
+        held.push(text);
+        if (held.length > MAX_HELD) forget();
+      }
+      if (made === mark) return;
+      const late = collect(signal, text?.media ?? [], mark);
+      if (late.length === 0) return;
+      offerLate(signal, late, unseen ? text : undefined).catch((error: unknown) => {
+        log.error("watch.offer", { message: signal.messageId, error: String(error) });
+      });
+    },
+    stop() {
+      stopped = true;
+      timer?.();
+    },
+  };
+}
+
+function signalOf(text: HeldText): Signal {
+  return {
+    id: signalId(text.messageId),
+    messageId: text.messageId,
+    channel: text.channel,
+    from: text.from,
+    receivedAt: text.receivedAt,
+    text: text.text,
+    annotation: text.annotation,
+  };
+}

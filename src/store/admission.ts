@@ -1,0 +1,104 @@
+import type { Admission, AdmitOutcome, Effect } from "../store.ts";
+import type { Conversations } from "./conversations.ts";
+import type { Messages } from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Senders } from "./senders.ts";
+import type { Turns } from "./turns.ts";
+import type { WatchSignals } from "./watch-signals.ts";
+
+export interface AdmissionParts {
+  readonly messages: Messages;
+  readonly turns: Turns;
+  readonly outbox: Outbox;
+  readonly senders: Senders;
+  readonly conversations: Conversations;
+  readonly signals: WatchSignals;
+}
+
+/** Thrown to undo an admission whose facts have changed since it was decided. */
+export class Stale extends Error {
+  override readonly name = "Stale";
+}
+
+/**
+ * Writes a text with all of its effects; throws Stale when one of them no longer fits. Runs inside a write,
+ * whose savepoint undoes what was written before the throw.
+ */
+export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome {
+  const { message, effects } = admission;
+  const seq = parts.messages.insertInbound(message);
+  if (seq === undefined) {
+    const messageId = parts.messages.inboundId(message.sid);
+    if (messageId === undefined) throw new Error(`there is a message ${message.id} with another sid`);
+    return { kind: "duplicate", messageId };
+  }
+  let turnDueAt: number | undefined;
+  let sends = 0;
+  let offered: ReturnType<WatchSignals["offer"]> | undefined;
+  for (const effect of effects) {
+    if (effect.kind === "queue_turn" && offered?.claimedFromAgent === true) continue;
+    const applied = apply(effect, seq, parts);
+    turnDueAt = applied.turnDueAt ?? turnDueAt;
+    offered = applied.offered ?? offered;
+    if (applied.send) sends += 1;
+  }
+  return {
+    kind: "admitted",
+    ...(turnDueAt === undefined ? {} : { turnDueAt }),
+    ...(offered === undefined ? {} : { offered }),
+    sends,
+  };
+}
+
+interface Applied {
+  readonly turnDueAt?: number;
+  /** Something waits in the outbox. */
+  readonly send?: boolean;
+  readonly offered?: ReturnType<WatchSignals["offer"]>;
+}
+
+function apply(effect: Effect, seq: number, parts: AdmissionParts): Applied {
+  const { senders, turns, conversations, outbox } = parts;
+  switch (effect.kind) {
+    case "redeem_pairing":
+      if (!senders.redeem(effect.pairingId, effect.address)) throw new Stale("the code is spent");
+      return {};
+    case "pairing_attempt":
+      senders.wrongCode(effect.channel, effect.address, effect.at);
+      return {};
+    case "opt_out":
+      senders.optOut(effect.channel, effect.address, effect.at);
+      return {};
+    case "opt_in":
+      senders.optIn(effect.channel, effect.address);
+      return {};
+    case "queue_turn":
+      return { turnDueAt: turns.queue(seq, effect) };
+    case "end_conversation": {
+      const open = conversations.openOf(effect.key);
+      if (open !== undefined) conversations.end(open.id, effect.at);
+      return {};
+    }
+    case "cancel_turns":
+      turns.cancelKey(effect.key, effect.at, effect.reason);
+      return {};
+    case "hold":
+      if (effect.expected !== undefined) checkHeld(effect, effect.expected, senders);
+      senders.hold(effect.channel, effect.address, effect.held);
+      return {};
+    case "send":
+      return { send: outbox.put(effect.outbound).state === "pending" };
+    case "offer_signal":
+      return { offered: parts.signals.offer(effect) };
+  }
+}
+
+/**
+ * What is left of a held reply keeps its id, so the id alone does not tell whether another MORE was faster:
+ * what is left must also be less than what is there.
+ */
+function checkHeld(effect: Extract<Effect, { kind: "hold" }>, expected: string, senders: Senders): void {
+  const present = senders.held(effect.channel, effect.address);
+  const left = effect.held?.id === expected ? effect.held.parts.length : 0;
+  if (present?.id !== expected || present.parts.length <= left) throw new Stale("the held reply has changed");
+}

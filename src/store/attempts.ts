@@ -1,0 +1,69 @@
+import { desc, sql } from "drizzle-orm";
+import { attempts } from "./schema.ts";
+import { type Db, is, param, type Read, type Write } from "./statement.ts";
+
+type AttemptRow = typeof attempts.$inferSelect;
+
+/** The tries of sending a message, each written down before the carrier is called. */
+export interface Attempts {
+  start(message: number, attempt: number, at: number): void;
+  /** Also for an attempt that is not written down, as after a restored backup. A sid that is known stays. */
+  settle(message: number, attempt: number, outcome: AttemptOutcome, at: number): void;
+  /** The message that was sent under this sid. */
+  messageOf(sid: string): number | undefined;
+  /** The number of the last try; 0 before the first. */
+  last(message: number): number;
+}
+
+interface AttemptOutcome {
+  readonly outcome: NonNullable<AttemptRow["outcome"]>;
+  readonly sid?: string;
+  readonly detail?: string;
+}
+
+export function createAttempts(db: Db): Attempts {
+  const start: Write<{ message: number; attempt: number; startedAt: number }> = db
+    .insert(attempts)
+    .values({ message: param("message"), attempt: param("attempt"), startedAt: param("startedAt") })
+    .prepare();
+  const settle: Write<{ [Column in keyof AttemptRow]: AttemptRow[Column] }> = db
+    .insert(attempts)
+    .values({
+      message: param("message"),
+      attempt: param("attempt"),
+      startedAt: param("startedAt"),
+      sid: param("sid"),
+      outcome: param("outcome"),
+      detail: param("detail"),
+    })
+    .onConflictDoUpdate({
+      target: [attempts.message, attempts.attempt],
+      set: {
+        sid: sql`coalesce(${attempts.sid}, excluded.sid)`,
+        // A callback has proved it accepted; a late time-out of the call does not undo that.
+        outcome: sql`case ${attempts.outcome} when 'accepted' then ${attempts.outcome} else excluded.outcome end`,
+        detail: sql`coalesce(excluded.detail, ${attempts.detail})`,
+      },
+    })
+    .prepare();
+  const messageOf: Read<{ sid: string }, { message: number }> = db
+    .select({ message: attempts.message })
+    .from(attempts)
+    .where(is(attempts.sid, "sid"))
+    .prepare();
+  const last: Read<{ message: number }, { attempt: number }> = db
+    .select({ attempt: attempts.attempt })
+    .from(attempts)
+    .where(is(attempts.message, "message"))
+    .orderBy(desc(attempts.attempt))
+    .prepare();
+
+  return {
+    start: (message, attempt, startedAt) => void start.run({ message, attempt, startedAt }),
+    settle(message, attempt, { outcome, sid, detail }, at) {
+      settle.run({ message, attempt, startedAt: at, sid: sid ?? null, outcome, detail: detail ?? null });
+    },
+    messageOf: (sid) => messageOf.get({ sid })?.message,
+    last: (message) => last.get({ message })?.attempt ?? 0,
+  };
+}

@@ -1,0 +1,117 @@
+import type Database from "better-sqlite3";
+import { AppError } from "../errors.ts";
+import { isDiskFailure, unavailable } from "./failure.ts";
+
+export interface Commits {
+  /**
+   * Runs `work` in the next commit and resolves with its result once that is on disk. All writes of one turn
+   * of the event loop share a commit, each in its own savepoint: one that throws is undone and rejected with
+   * what it threw, and the others are kept. When the disk fails, all of them reject with AppError
+   * `unavailable` and nothing of them is kept.
+   */
+  write<T>(work: () => T): Promise<T>;
+  /** Commits what waits; every later write is refused. */
+  close(): void;
+}
+
+export interface CommitOptions {
+  /** Most writes of one commit, so that a flood does not keep the event loop for too long. */
+  readonly limit?: number;
+  /** Called after each commit. */
+  readonly onCommit?: () => void;
+}
+
+interface Job {
+  /** Does the work and answers how to tell the caller. */
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit: the sync of the disk, which costs far more than the writes, is paid once for all of them.
+ * There is no thread to hand it to, so the event loop waits for the disk; what arrives meanwhile is the next
+ * commit.
+ */
+export function createCommits(client: Database.Database, options: CommitOptions = {}): Commits {
+  const { limit = 256, onCommit = () => {} } = options;
+  const begin = client.prepare("BEGIN IMMEDIATE");
+  const commit = client.prepare("COMMIT");
+  const rollback = client.prepare("ROLLBACK");
+  const savepoint = client.prepare("SAVEPOINT job");
+  const release = client.prepare("RELEASE job");
+  const undo = client.prepare("ROLLBACK TO job");
+
+  let waiting: Job[] = [];
+  let scheduled = false;
+  let closed = false;
+
+  function schedule(): void {
+    if (scheduled || waiting.length === 0) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      commitNext();
+      schedule();
+    });
+  }
+
+  function commitNext(): void {
+    if (waiting.length === 0) return;
+    const jobs = waiting.slice(0, limit);
+    waiting = waiting.slice(limit);
+    const settle: (() => void)[] = [];
+    try {
+      if (client.inTransaction) rollback.run(); // a rollback that failed before
+      begin.run();
+      for (const job of jobs) settle.push(runJob(job));
+      commit.run();
+    } catch (error) {
+      const failure = isDiskFailure(error) ? unavailable(error, client.name) : error;
+      for (const job of jobs) job.reject(failure);
+      try {
+        if (client.inTransaction) rollback.run();
+      } catch {
+        // The disk is gone for this too; the next commit begins with another try.
+      }
+      return;
+    }
+    onCommit();
+    for (const tell of settle) tell();
+  }
+
+  /** Throws only when the whole commit is lost. */
+  function runJob(job: Job): () => void {
+    savepoint.run();
+    try {
+      const tell = job.run();
+      release.run();
+      return tell;
+    } catch (error) {
+      // SQLite itself may have ended the transaction, and with it the jobs before this one.
+      if (isDiskFailure(error) || !client.inTransaction) throw error;
+      undo.run();
+      release.run();
+      return () => job.reject(error);
+    }
+  }
+
+  return {
+    write<T>(work: () => T) {
+      return new Promise<T>((resolve, reject) => {
+        if (closed) return reject(new AppError("unavailable", "the database is closed"));
+        waiting.push({
+          run: () => {
+            const result = work();
+            return () => resolve(result);
+          },
+          reject,
+        });
+        schedule();
+      });
+    },
+    close() {
+      closed = true;
+      while (waiting.length > 0) commitNext();
+    },
+  };
+}

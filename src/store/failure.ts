@@ -1,0 +1,47 @@
+import { AppError } from "../errors.ts";
+
+/** SQLite's result code of an error, `SQLITE_FULL` or an extended one like `SQLITE_IOERR_FSYNC`. */
+export function sqliteCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  return error.code.startsWith("SQLITE_") ? error.code : undefined;
+}
+
+/**
+ * What the disk did and no statement can help: nothing of the commit may be believed. Everything else
+ * (a constraint, a bug) concerns one write only.
+ */
+const DISK = /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|NOMEM|BUSY|LOCKED|PROTOCOL|PERM|AUTH)/;
+
+export function isDiskFailure(error: unknown): boolean {
+  return DISK.test(sqliteCode(error) ?? "");
+}
+
+/** The disk's failure as callers see it: try again later, and what a person can do meanwhile. */
+export function unavailable(error: unknown, file: string): AppError {
+  const code = sqliteCode(error) ?? "";
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AppError("unavailable", `the database ${file} cannot be used: ${reason} (${code || "error"})`, {
+    fix: fixFor(code),
+    cause: error,
+  });
+}
+
+function fixFor(code: string): string {
+  if (code.startsWith("SQLITE_FULL")) return "Free space on the disk that holds data_dir.";
+  if (
+    code.startsWith("SQLITE_READONLY") ||
+    code.startsWith("SQLITE_CANTOPEN") ||
+    code.startsWith("SQLITE_PERM")
+  )
+    return "Give the service's user write access to data_dir and what is in it.";
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
+    return "The file is damaged: stop the service, keep a copy of it, and restore a backup.";
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
+    return "Another program writes to the database: close it. `sms-agent backup` copies it safely.";
+  return "Check the disk that holds data_dir.";
+}
+
+/** Node's code of a failed file operation (`EACCES`, `ENOSPC`…). */
+export function fileCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

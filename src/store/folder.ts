@@ -1,0 +1,58 @@
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../errors.ts";
+import { fileCode } from "./failure.ts";
+
+export interface DataFolder {
+  readonly path: string;
+  /** The database file. */
+  readonly database: string;
+  /** What only lives as long as the process, and the unpacked addon: ours alone, 0700. */
+  readonly run: string;
+}
+
+/**
+ * Makes the data folder (0700), `run/` in it and an empty database file (0600; SQLite gives `-wal` and `-shm`
+ * the same mode). A data folder that was there keeps the mode its owner gave it.
+ * Rejects with AppError `unavailable` naming the folder.
+ */
+export function prepareFolder(path: string): DataFolder {
+  const folder: DataFolder = { path, database: join(path, "sms-agent.db"), run: join(path, "run") };
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(folder.run, { recursive: true, mode: 0o700 });
+    const run = lstatSync(folder.run);
+    // An addon is loaded from here: a link or a stranger's folder would let someone else choose the code.
+    if (!run.isDirectory() || run.uid !== (process.getuid?.() ?? run.uid))
+      throw new AppError("unavailable", `${folder.run} is not a folder of the service's own`, {
+        fix: "Remove it, or set data_dir to another folder.",
+      });
+    chmodSync(folder.run, 0o700);
+    closeSync(openSync(folder.database, "a", 0o600));
+    chmodSync(folder.database, 0o600);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError("unavailable", `cannot use the data folder ${path}: ${reasonOf(error)}`, {
+      fix: "Give the service's user write access to it, or set data_dir to another folder.",
+      cause: error,
+    });
+  }
+  return folder;
+}
+
+function reasonOf(error: unknown): string {
+  switch (fileCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "EROFS":
+      return "the disk is read-only";
+    case "ENOSPC":
+      return "the disk is full";
+    case "ENOTDIR":
+    case "EEXIST":
+      return "there is a file in the way";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,244 @@
+import { and, asc, sql } from "drizzle-orm";
+import type { Explained } from "../errors.ts";
+import type { DeliveryState, Media, NewOutbound, Route } from "../message.ts";
+import type { NewInbound } from "../store.ts";
+import { messageEvents, messages, rawParameters } from "./schema.ts";
+import { type Db, encoded, is, param, type Read, setTo, type Write } from "./statement.ts";
+
+export type MessageRow = typeof messages.$inferSelect;
+
+/** The rows of messages and their events, for the writes of the other files. */
+export interface Messages {
+  /** Undefined when there is a message with this sid. */
+  insertInbound(message: NewInbound): number | undefined;
+  insertOutbound(message: NewOutbound, from: string, state: DeliveryState, error?: Explained): number;
+  addEvent(seq: number, state: MessageRow["state"], at: number, detail?: string): void;
+  byId(id: string): MessageRow | undefined;
+  bySeq(seq: number): MessageRow;
+  /** The id of the inbound text with this sid. */
+  inboundId(sid: string): string | undefined;
+  /** Sets the state and adds the event; an error that is not given stays as it is. */
+  setState(seq: number, state: MessageRow["state"], at: number, why?: StateReason): void;
+  /** What the carrier has told; a sid that is known stays. */
+  setCarrier(seq: number, sid: string, segments: number | undefined): void;
+  setTurn(seq: number, turnId: string, conversationId: string): void;
+  /** Texts of a turn that wait for its end, oldest first. */
+  waiting(turnId: string): readonly MessageRow[];
+  /** Takes a text out of its turn and conversation. */
+  reroute(seq: number, to: Rerouted): void;
+  /** Nothing of the text stays, its parameters included. */
+  erase(seq: number): void;
+}
+
+interface StateReason {
+  readonly error?: Explained;
+  readonly detail?: string;
+}
+
+interface Rerouted {
+  readonly route: Route;
+  readonly from: string;
+  readonly policies: readonly string[];
+}
+
+export function createMessages(db: Db): Messages {
+  const insert: Write<Omit<MessageRow, "seq" | "claimedBy">> = db
+    .insert(messages)
+    .values({
+      id: param("id"),
+      channel: param("channel"),
+      direction: param("direction"),
+      from: param("from"),
+      to: param("to"),
+      text: param("text"),
+      media: param("media"),
+      state: param("state"),
+      route: param("route"),
+      conversationId: param("conversationId"),
+      turnId: param("turnId"),
+      providerSid: param("providerSid"),
+      segments: param("segments"),
+      policies: param("policies"),
+      error: param("error"),
+      late: param("late"),
+      annotation: param("annotation"),
+      claimedBy: null,
+      contentSid: param("contentSid"),
+      contentVariables: param("contentVariables"),
+      createdAt: param("createdAt"),
+    })
+    .onConflictDoNothing()
+    .prepare();
+  const insertRaw: Write<{ message: number; parameters: string }> = db
+    .insert(rawParameters)
+    .values({ message: param("message"), parameters: param("parameters") })
+    .prepare();
+  const deleteRaw: Write<{ message: number }> = db
+    .delete(rawParameters)
+    .where(is(rawParameters.message, "message"))
+    .prepare();
+  const insertEvent: Write<{ message: number; state: string; at: number; detail: string | null }> = db
+    .insert(messageEvents)
+    .values({ message: param("message"), state: param("state"), at: param("at"), detail: param("detail") })
+    .prepare();
+  const byId: Read<{ id: string }, MessageRow> = db
+    .select()
+    .from(messages)
+    .where(is(messages.id, "id"))
+    .prepare();
+  const bySeq: Read<{ seq: number }, MessageRow> = db
+    .select()
+    .from(messages)
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const inboundId: Read<{ sid: string }, { id: string }> = db
+    .select({ id: messages.id })
+    .from(messages)
+    .where(and(sql`${messages.direction} = 'inbound'`, is(messages.providerSid, "sid")))
+    .prepare();
+  const setState: Write<{ seq: number; state: string; error: string | null }> = db
+    .update(messages)
+    .set({ state: setTo("state"), error: sql`coalesce(${setTo("error")}, ${messages.error})` })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const setCarrier: Write<{ seq: number; sid: string; segments: number | null }> = db
+    .update(messages)
+    .set({
+      providerSid: sql`coalesce(${messages.providerSid}, ${setTo("sid")})`,
+      segments: sql`coalesce(${setTo("segments")}, ${messages.segments})`,
+    })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const setTurn: Write<{ seq: number; turnId: string; conversationId: string }> = db
+    .update(messages)
+    .set({ turnId: setTo("turnId"), conversationId: setTo("conversationId") })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  // A `+` keeps an index from being used, so that the narrow one is.
+  const waiting: Read<{ turnId: string }, MessageRow> = db
+    .select()
+    .from(messages)
+    .where(
+      and(
+        is(messages.turnId, "turnId"),
+        sql`+${messages.direction} = 'inbound' and +${messages.state} = 'queued'`,
+      ),
+    )
+    .orderBy(asc(messages.seq))
+    .prepare();
+  const reroute: Write<{ seq: number; route: string; from: string; policies: string | null }> = db
+    .update(messages)
+    .set({
+      route: setTo("route"),
+      from: setTo("from"),
+      policies: setTo("policies"),
+      turnId: null,
+      conversationId: null,
+    })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const erase: Write<{ seq: number }> = db
+    .update(messages)
+    .set({ text: null, media: null })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+
+  function addEvent(seq: number, state: MessageRow["state"], at: number, detail?: string): void {
+    insertEvent.run({ message: seq, state, at, detail: detail ?? null });
+  }
+
+  return {
+    insertInbound(message) {
+      const done = insert.run({
+        id: message.id,
+        channel: message.channel,
+        direction: "inbound",
+        from: message.from,
+        to: message.to,
+        text: message.text ?? null,
+        media: someOf(message.media),
+        state: message.state,
+        route: message.route,
+        conversationId: null,
+        turnId: null,
+        providerSid: message.sid,
+        segments: message.segments ?? null,
+        policies: message.policies,
+        error: message.error ?? null,
+        late: message.late,
+        annotation: message.annotation ?? null,
+        contentSid: null,
+        contentVariables: null,
+        createdAt: message.createdAt,
+      });
+      if (done.changes === 0) return undefined;
+      const seq = Number(done.lastInsertRowid);
+      if (message.raw !== undefined) insertRaw.run({ message: seq, parameters: message.raw });
+      addEvent(seq, message.state, message.createdAt, message.error?.meaning);
+      return seq;
+    },
+    insertOutbound(message, from, state, error) {
+      const done = insert.run({
+        id: message.id,
+        channel: message.channel,
+        direction: "outbound",
+        from,
+        to: message.to,
+        text: message.text,
+        media: someOf(message.mediaUrls.map(untyped)),
+        state,
+        route: null,
+        conversationId: message.conversationId ?? null,
+        turnId: message.turnId ?? null,
+        providerSid: null,
+        segments: message.segments,
+        policies: message.policies ?? null,
+        error: error ?? null,
+        late: false,
+        annotation: null,
+        contentSid: message.contentSid ?? null,
+        contentVariables: message.contentVariables ?? null,
+        createdAt: message.createdAt,
+      });
+      if (done.changes === 0) throw new Error(`there is a message ${message.id} already`);
+      const seq = Number(done.lastInsertRowid);
+      addEvent(seq, state, message.createdAt, error?.meaning);
+      return seq;
+    },
+    addEvent,
+    byId: (id) => byId.get({ id }),
+    bySeq(seq) {
+      const row = bySeq.get({ seq });
+      if (row === undefined) throw new Error(`there is no message ${seq}`);
+      return row;
+    },
+    inboundId: (sid) => inboundId.get({ sid })?.id,
+    setState(seq, state, at, why = {}) {
+      setState.run({ seq, state, error: encoded(why.error) });
+      addEvent(seq, state, at, why.detail ?? why.error?.meaning);
+    },
+    setCarrier(seq, sid, segments) {
+      setCarrier.run({ seq, sid, segments: segments ?? null });
+    },
+    setTurn(seq, turnId, conversationId) {
+      setTurn.run({ seq, turnId, conversationId });
+    },
+    waiting: (turnId) => waiting.all({ turnId }),
+    reroute(seq, to) {
+      reroute.run({ seq, route: to.route, from: to.from, policies: encoded(to.policies) });
+    },
+    erase(seq) {
+      erase.run({ seq });
+      deleteRaw.run({ message: seq });
+    },
+  };
+}
+
+function someOf(media: readonly Media[]): readonly Media[] | null {
+  return media.length === 0 ? null : media;
+}
+
+/** What lies behind a link of our own sending is the carrier's to find out. */
+function untyped(url: string): Media {
+  return { url, contentType: "application/octet-stream" };
+}

@@ -1,0 +1,53 @@
+import type Database from "better-sqlite3";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../store.ts";
+import { removeStaleAddons, unpackAddon } from "./addon.ts";
+import { connector, openDatabase } from "./connection.ts";
+import { isDiskFailure, unavailable } from "./failure.ts";
+import { prepareFolder } from "./folder.ts";
+import { lockFolder } from "./lock.ts";
+import { migrate } from "./migrate.ts";
+import { MIGRATIONS } from "./migrations.ts";
+import { createSqliteStore } from "./sqlite-store.ts";
+
+export interface StoreOptions {
+  /** The folder for everything that is written; made where missing. */
+  readonly dataDir: string;
+  /**
+   * SQLite's native addon, embedded in the binary: it is unpacked into the data folder and loaded from there.
+   * Without it the package's own is loaded, which needs `node_modules`.
+   */
+  readonly addon?: { readonly path: string };
+  /** What a channel sends as, kept as `from` of its messages; "" where it is not known. */
+  readonly senderOf?: (channel: string) => string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Opens the data folder for this process alone and brings its database up to date.
+ *
+ * Rejects with AppError `conflict` when another process has the folder, or the database is a newer version's
+ * or another program's; with `unavailable` when folder, addon or database cannot be used.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { dataDir, addon, clock, log } = options;
+  const folder = prepareFolder(dataDir);
+  const binding = addon === undefined ? undefined : unpackAddon(addon.path, folder.run);
+  const connect = connector(binding);
+  const lock = lockFolder(connect, folder);
+  let client: Database.Database | undefined;
+  try {
+    if (binding !== undefined) removeStaleAddons(folder.run, binding);
+    client = openDatabase(connect, folder.database);
+    const applied = migrate(client, MIGRATIONS, clock.now());
+    if (applied.length > 0) log.info("store.migrated", { migrations: applied });
+    client.pragma("foreign_keys = ON");
+    return createSqliteStore(client, { ...options, onClosed: () => lock.release() });
+  } catch (error) {
+    client?.close();
+    lock.release();
+    throw isDiskFailure(error) ? unavailable(error, folder.database) : error;
+  }
+}

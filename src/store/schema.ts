@@ -1,0 +1,395 @@
+import { sql } from "drizzle-orm";
+import {
+  customType,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
+import type { Annotation } from "../annotation.ts";
+import type { Explained } from "../errors.ts";
+import type { DeliveryState, InboundState, Media, Route } from "../message.ts";
+import type { TurnState } from "../turn.ts";
+import type { WatchFilters, WatchOwner, WatchState } from "../watch.ts";
+
+// The tables. Times are epoch milliseconds. `seq` is the rowid: rows are listed by it, newest first, so every
+// index ends in it for free, and one on a single column serves a filtered page without sorting.
+//
+// This file is longer than most: all tables in one place is how a schema is read, and what the generator of
+// the migrations compares.
+
+/** JSON in a text column; null where there is nothing, since the mapping of the library would write "null". */
+const json = <T>(name: string) =>
+  customType<{ data: T; driverData: string | null }>({
+    dataType: () => "text",
+    toDriver: (value) => (value === null || value === undefined ? null : JSON.stringify(value)),
+    fromDriver: (value) => JSON.parse(value ?? "null"),
+  })(name);
+
+/** Every text, in and out. */
+export const messages = sqliteTable(
+  "messages",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    channel: text("channel").notNull(),
+    direction: text("direction").$type<"inbound" | "outbound">().notNull(),
+    from: text("from_address").notNull(),
+    to: text("to_address").notNull(),
+    text: text("text"),
+    media: json<readonly Media[]>("media"),
+    state: text("state").$type<InboundState | DeliveryState>().notNull(),
+    route: text("route").$type<Route>(),
+    conversationId: text("conversation_id").references(() => conversations.id),
+    turnId: text("turn_id").references(() => turns.id),
+    providerSid: text("provider_sid"),
+    segments: integer("segments"),
+    policies: json<readonly string[]>("policies"),
+    error: json<Explained>("error"),
+    late: integer("late", { mode: "boolean" }).notNull(),
+    /** What was found in a text that watches may see. */
+    annotation: json<Annotation>("annotation"),
+    /** Id of the watch that took it. */
+    claimedBy: text("claimed_by"),
+    contentSid: text("content_sid"),
+    contentVariables: text("content_variables"),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("messages_id").on(table.id),
+    // Deduplicates what the carrier delivers twice.
+    uniqueIndex("messages_inbound_sid").on(table.providerSid).where(sql`${table.direction} = 'inbound'`),
+    index("messages_channel").on(table.channel),
+    index("messages_direction").on(table.direction),
+    index("messages_state").on(table.state),
+    index("messages_route").on(table.route).where(sql`${table.route} is not null`),
+    index("messages_from").on(table.from),
+    index("messages_to").on(table.to),
+    index("messages_conversation").on(table.conversationId).where(sql`${table.conversationId} is not null`),
+    index("messages_turn").on(table.turnId).where(sql`${table.turnId} is not null`),
+    // What a new watch looks back at.
+    index("messages_annotated").on(table.createdAt).where(sql`${table.annotation} is not null`),
+    index("messages_codes").on(table.createdAt).where(holdsCode(table)),
+    // What is with the carrier, for channels whose states are polled.
+    index("messages_open").on(table.channel, table.createdAt).where(openDelivery(table)),
+  ],
+);
+
+/** Texts that `retention.codes` is for. */
+export function holdsCode(table: {
+  readonly annotation: unknown;
+  readonly text: unknown;
+  readonly route: unknown;
+  readonly claimedBy: unknown;
+}) {
+  return sql`${table.annotation} is not null and ${table.text} is not null and (${table.route} = 'signal' or ${table.claimedBy} is not null)`;
+}
+
+/** Also the condition of the query, word for word, since a partial index is only used for its own words. */
+export function openDelivery(table: { readonly direction: unknown; readonly state: unknown }) {
+  return sql`${table.direction} = 'outbound' and ${table.state} in ('queued', 'sent')`;
+}
+
+/** The parameters of an inbound text as they came, beside the message so that lists do not read them. */
+export const rawParameters = sqliteTable("raw_parameters", {
+  message: integer("message")
+    .primaryKey()
+    .references(() => messages.seq, { onDelete: "cascade" }),
+  parameters: text("parameters").notNull(),
+});
+
+export const messageEvents = sqliteTable(
+  "message_events",
+  {
+    seq: integer("seq").primaryKey(),
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    state: text("state").$type<InboundState | DeliveryState>().notNull(),
+    at: integer("at").notNull(),
+    detail: text("detail"),
+  },
+  (table) => [index("message_events_message").on(table.message)],
+);
+
+export const conversations = sqliteTable(
+  "conversations",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    key: text("key").notNull(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    agent: text("agent").notNull(),
+    startedAt: integer("started_at").notNull(),
+    lastAt: integer("last_at").notNull(),
+    endedAt: integer("ended_at"),
+    messages: integer("messages").notNull(),
+  },
+  (table) => [
+    uniqueIndex("conversations_id").on(table.id),
+    uniqueIndex("conversations_open_key").on(table.key).where(sql`${table.endedAt} is null`),
+    index("conversations_open_address").on(table.channel, table.address).where(sql`${table.endedAt} is null`),
+    index("conversations_open").on(table.lastAt).where(sql`${table.endedAt} is null`),
+    index("conversations_activity").on(table.lastAt),
+    index("conversations_channel").on(table.channel, table.lastAt),
+  ],
+);
+
+export const turns = sqliteTable(
+  "turns",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    key: text("key").notNull(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    agent: text("agent").notNull(),
+    conversationId: text("conversation_id")
+      .notNull()
+      .references(() => conversations.id),
+    state: text("state").$type<TurnState>().notNull(),
+    attempt: integer("attempt").notNull(),
+    held: integer("held", { mode: "boolean" }).notNull(),
+    /** The oldest of its key and channel that has not ended: the only one of them that may run. */
+    head: integer("head", { mode: "boolean" }).notNull(),
+    createdAt: integer("created_at").notNull(),
+    /** Not before this, by the sender's limit per minute; joining texts do not move it. */
+    notBefore: integer("not_before").notNull(),
+    dueAt: integer("due_at").notNull(),
+    leaseUntil: integer("lease_until"),
+    endedAt: integer("ended_at"),
+    error: json<Explained>("error"),
+    inputTokens: integer("input_tokens"),
+    outputTokens: integer("output_tokens"),
+  },
+  (table) => [
+    uniqueIndex("turns_id").on(table.id),
+    // At most one turn of a key runs, whatever the code above believes.
+    uniqueIndex("turns_running").on(table.key).where(sql`${table.state} = 'running'`),
+    index("turns_lease").on(table.leaseUntil).where(sql`${table.state} = 'running'`),
+    index("turns_due")
+      .on(table.channel, table.dueAt)
+      .where(sql`${table.state} = 'queued' and ${table.head} = 1`),
+    index("turns_active").on(table.key, table.channel).where(sql`${table.endedAt} is null`),
+    // The sender's recent turns, for the limit per minute.
+    index("turns_sender").on(table.channel, table.address, table.dueAt),
+    index("turns_conversation").on(table.conversationId),
+  ],
+);
+
+/** The queue of what is to be sent: a row from `pending` until it is known to be with the carrier, or given up. */
+export const outbox = sqliteTable(
+  "outbox",
+  {
+    message: integer("message")
+      .primaryKey()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    channel: text("channel").notNull(),
+    recipient: text("recipient").notNull(),
+    state: text("state").$type<"pending" | "sending" | "unknown">().notNull(),
+    /** The first of its recipient: the only one that may be sent. */
+    head: integer("head", { mode: "boolean" }).notNull(),
+    /** Tries so far. */
+    attempt: integer("attempt").notNull(),
+    dueAt: integer("due_at").notNull(),
+    /** `sending`: the lease; `unknown`: how long it holds the recipient's order. */
+    until: integer("until_at"),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [
+    index("outbox_due")
+      .on(table.channel, table.dueAt)
+      .where(sql`${table.state} = 'pending' and ${table.head} = 1`),
+    index("outbox_recipient").on(table.channel, table.recipient),
+    uniqueIndex("outbox_head").on(table.channel, table.recipient).where(sql`${table.head} = 1`),
+    index("outbox_until").on(table.until).where(sql`${table.until} is not null`),
+    index("outbox_age").on(table.createdAt).where(sql`${table.state} = 'pending'`),
+  ],
+);
+
+/** One row per call of the carrier's send, written before the call. */
+export const attempts = sqliteTable(
+  "attempts",
+  {
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    attempt: integer("attempt").notNull(),
+    startedAt: integer("started_at").notNull(),
+    sid: text("sid"),
+    /** Null while it is not known what became of it. */
+    outcome: text("outcome").$type<"accepted" | "refused" | "retry" | "ambiguous">(),
+    detail: text("detail"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.message, table.attempt] }),
+    index("attempts_sid").on(table.sid).where(sql`${table.sid} is not null`),
+  ],
+);
+
+/** Callbacks for sids that are not known yet: the carrier was faster than its own answer. */
+export const earlyCallbacks = sqliteTable(
+  "early_callbacks",
+  {
+    seq: integer("seq").primaryKey(),
+    sid: text("sid").notNull(),
+    status: text("status").notNull(),
+    errorCode: integer("error_code"),
+    error: json<Explained>("error"),
+    at: integer("at").notNull(),
+  },
+  (table) => [index("early_callbacks_sid").on(table.sid), index("early_callbacks_at").on(table.at)],
+);
+
+export const pairedAddresses = sqliteTable(
+  "paired_addresses",
+  {
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    label: text("label"),
+    pairedAt: integer("paired_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.channel, table.address] })],
+);
+
+/** The unspent code of a channel. */
+export const pairings = sqliteTable("pairings", {
+  channel: text("channel").primaryKey(),
+  id: text("id").notNull(),
+  code: text("code").notNull(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at").notNull(),
+});
+
+export const pairingAttempts = sqliteTable(
+  "pairing_attempts",
+  {
+    seq: integer("seq").primaryKey(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    at: integer("at").notNull(),
+  },
+  (table) => [
+    index("pairing_attempts_sender").on(table.channel, table.address, table.at),
+    index("pairing_attempts_at").on(table.at),
+  ],
+);
+
+export const pairingLocks = sqliteTable(
+  "pairing_locks",
+  {
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    until: integer("until_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.channel, table.address] }),
+    index("pairing_locks_until").on(table.until),
+  ],
+);
+
+export const optOuts = sqliteTable(
+  "opt_outs",
+  {
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    at: integer("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.channel, table.address] })],
+);
+
+/** Parts of a reply that wait for `MORE`. */
+export const heldReplies = sqliteTable(
+  "held_replies",
+  {
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    id: text("id").notNull(),
+    parts: json<readonly string[]>("parts").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.channel, table.address] }),
+    index("held_replies_expiry").on(table.expiresAt),
+  ],
+);
+
+export const idempotencyKeys = sqliteTable(
+  "idempotency_keys",
+  {
+    key: text("key").primaryKey(),
+    fingerprint: text("fingerprint").notNull(),
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [
+    index("idempotency_keys_age").on(table.createdAt),
+    index("idempotency_keys_message").on(table.message),
+  ],
+);
+
+/** Who waits, or waited, for a signal. */
+export const watches = sqliteTable(
+  "watches",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    state: text("state").$type<WatchState>().notNull(),
+    filters: json<WatchFilters>("filters").notNull(),
+    mode: text("mode").$type<"once" | "continuous">().notNull(),
+    consume: text("consume").$type<"claim" | "peek">().notNull(),
+    backfill: integer("backfill").notNull(),
+    owner: json<WatchOwner>("owner").notNull(),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+    endedAt: integer("ended_at"),
+  },
+  (table) => [
+    uniqueIndex("watches_id").on(table.id),
+    index("watches_pending").on(table.expiresAt).where(sql`${table.state} = 'pending'`),
+    index("watches_state").on(table.state),
+    index("watches_ended").on(table.endedAt).where(sql`${table.endedAt} is not null`),
+  ],
+);
+
+export const watchSignals = sqliteTable(
+  "watch_signals",
+  {
+    watch: integer("watch")
+      .notNull()
+      .references(() => watches.seq, { onDelete: "cascade" }),
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    at: integer("at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.watch, table.message] }),
+    index("watch_signals_message").on(table.message),
+  ],
+);
+
+/** Which watch a wait with an idempotency key has made. */
+export const watchKeys = sqliteTable(
+  "watch_keys",
+  {
+    key: text("key").primaryKey(),
+    fingerprint: text("fingerprint").notNull(),
+    watch: integer("watch")
+      .notNull()
+      .references(() => watches.seq, { onDelete: "cascade" }),
+    until: integer("until_at").notNull(),
+  },
+  (table) => [index("watch_keys_until").on(table.until), index("watch_keys_watch").on(table.watch)],
+);
+
+/** One row that is written to find out whether the database can be written. */
+export const heartbeat = sqliteTable("heartbeat", {
+  id: integer("id").primaryKey(),
+  at: integer("at").notNull(),
+});

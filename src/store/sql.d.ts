@@ -1,0 +1,5 @@
+/** A migration, embedded as text. */
+declare module "*.sql" {
+  const text: string;
+  export default text;
+}

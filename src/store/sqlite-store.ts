@@ -1,0 +1,202 @@
+import type Database from "better-sqlite3";
+import { sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/better-sqlite3";
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { EnqueueOutcome, Store } from "../store.ts";
+import { admit, Stale } from "./admission.ts";
+import { createAttempts } from "./attempts.ts";
+import { createCheckpoints } from "./checkpoint.ts";
+import { createCommits } from "./commits.ts";
+import { conversationOf, createConversations } from "./conversations.ts";
+import { createDelivery, deliveryOf } from "./delivery.ts";
+import { isDiskFailure, unavailable } from "./failure.ts";
+import { createMessageList } from "./message-list.ts";
+import { createMessages } from "./messages.ts";
+import { createOpenDeliveries } from "./open-deliveries.ts";
+import { createOutbox } from "./outbox.ts";
+import { createRequests } from "./requests.ts";
+import { heartbeat } from "./schema.ts";
+import { createSenders } from "./senders.ts";
+import { type Db, param, type Write } from "./statement.ts";
+import { createSweep } from "./sweep.ts";
+import { createTurns } from "./turns.ts";
+import { createWatchSignals } from "./watch-signals.ts";
+import { createWatch, createWatches } from "./watches.ts";
+
+export interface SqliteStoreOptions {
+  readonly senderOf?: (channel: string) => string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once, when the database is closed. */
+  readonly onClosed?: () => void;
+}
+
+/** The store over an open and migrated database. */
+export function createSqliteStore(client: Database.Database, options: SqliteStoreOptions): Store {
+  const { clock, log, senderOf = () => undefined, onClosed = () => {} } = options;
+  const db: Db = drizzle({ client });
+  const checkpoints = createCheckpoints(client, clock, log);
+  const commits = createCommits(client, { onCommit: checkpoints.noteCommit });
+  const messages = createMessages(db);
+  const list = createMessageList(db);
+  const attempts = createAttempts(db);
+  const senders = createSenders(db);
+  const conversations = createConversations(db);
+  const outbox = createOutbox(db, { messages, attempts, senders, conversations, senderOf });
+  const delivery = createDelivery(db, { messages, attempts, outbox, senders });
+  const turns = createTurns(db, {
+    messages,
+    conversations,
+    senders,
+    outbox,
+    onErased: checkpoints.noteErased,
+  });
+  const watches = createWatches(db);
+  const signals = createWatchSignals(db, { messages, watches, onErased: checkpoints.noteErased });
+  const requests = createRequests(db);
+  const openDeliveries = createOpenDeliveries(db);
+  const sweep = createSweep(db, outbox);
+  const beat: Write<{ at: number }> = db
+    .insert(heartbeat)
+    .values({ id: 1, at: param("at") })
+    .onConflictDoUpdate({ target: heartbeat.id, set: { at: sql`excluded.at` } })
+    .prepare();
+
+  const { write } = commits;
+
+  /** Reads see every write that was acknowledged: they run on the same connection, between commits. */
+  async function read<T>(query: () => T): Promise<T> {
+    if (!client.open) throw new AppError("unavailable", "the database is closed");
+    try {
+      return query();
+    } catch (error) {
+      throw isDiskFailure(error) ? unavailable(error, client.name) : error;
+    }
+  }
+
+  function enqueue(
+    outbound: Parameters<Store["enqueue"]>[0],
+    idempotency: Parameters<Store["enqueue"]>[1],
+  ): EnqueueOutcome {
+    const known = idempotency && requests.known(idempotency.key);
+    if (known !== undefined) {
+      if (known.fingerprint !== idempotency?.fingerprint) return { kind: "key_conflict" };
+      const row = messages.bySeq(known.message);
+      return { kind: "replayed", id: row.id, state: deliveryOf(row) };
+    }
+    const { seq, state } = outbox.put(outbound);
+    if (idempotency !== undefined)
+      requests.remember(idempotency.key, idempotency.fingerprint, seq, outbound.createdAt);
+    return { kind: "created", id: outbound.id, state };
+  }
+
+  function endConversation(id: string, at: number): boolean {
+    const row = conversations.byId(id);
+    if (row === undefined || row.endedAt !== null) return false;
+    conversations.end(id, at);
+    turns.cancelConversation(row.key, id, at, "The conversation was ended by the operator.");
+    return true;
+  }
+
+  function endWatch(id: string, at: number): boolean {
+    const row = watches.byId(id);
+    if (row?.state !== "pending") return false;
+    watches.end(row.seq, "cancelled", at);
+    return true;
+  }
+
+  return {
+    senderFacts: ({ channel, address, now }) => read(() => senders.facts(channel, address, now)),
+    async admit(admission) {
+      try {
+        return await write(() =>
+          admit(admission, { messages, turns, outbox, senders, conversations, signals }),
+        );
+      } catch (error) {
+        if (error instanceof Stale) return { kind: "stale" };
+        throw error;
+      }
+    },
+    knownSids: (sids) => read(() => new Set(sids.filter((sid) => messages.inboundId(sid) !== undefined))),
+
+    claimTurns: (claim) => write(() => turns.claim(claim)),
+    nextTurnDue: (channels) => read(() => turns.nextDue(channels)),
+    extendTurns: (turnIds, until) => write(() => turns.extend(turnIds, until)),
+    holdTurns: (channel) => write(() => turns.hold(channel)),
+    history: (conversationId, limit) => read(() => list.history(conversationId, limit)),
+    finishTurn: (finish) => write(() => turns.finish(finish)),
+
+    claimSends: (claim) => write(() => outbox.claim(claim)),
+    nextSendDue: (channels) => read(() => outbox.nextDue(channels)),
+    settleSend: (settle) => write(() => delivery.settle(settle)),
+    recordStatus: (event) => write(() => delivery.record(event)),
+    enqueue: (outbound, idempotency) => write(() => enqueue(outbound, idempotency)),
+    openDeliveries: (channel, since, limit, after) =>
+      read(() => openDeliveries(channel, since, limit, after)),
+
+    savePairing: (pairing) => write(() => senders.savePairing(pairing)),
+    deletePairing: (channel) => write(() => senders.deletePairing(channel)),
+    pairing: (channel) => read(() => senders.pairing(channel)),
+    addresses: (channel) => read(() => senders.addresses(channel)),
+    labelAddress: (channel, address, label) => write(() => senders.label(channel, address, label)),
+    revokeAddress: (channel, address) => write(() => senders.revoke(channel, address)),
+    optedOut: (channel, address) => read(() => senders.optedOut(channel, address)),
+
+    messages: (query) => read(() => list.page(query)),
+    message: (id) => read(() => list.one(id)),
+
+    conversations: (query) => read(() => conversations.page(query)),
+    conversation: (id) =>
+      read(() => {
+        const row = conversations.byId(id);
+        return row === undefined ? undefined : conversationOf(row);
+      }),
+    endConversation: (id, at) => write(() => endConversation(id, at)),
+    endIdle: (channel, idleTimeout, now) =>
+      write(() => conversations.endIdle(channel, now - idleTimeout, now)),
+    inConversation: (channel, address) => read(() => conversations.inConversation(channel, address)),
+
+    createWatch: (watch, idempotency) =>
+      write(() => createWatch(watches, signals.assemble, watch, idempotency)),
+    watch: (id) =>
+      read(() => {
+        const row = watches.byId(id);
+        return row === undefined ? undefined : signals.assemble(row);
+      }),
+    watches: (query) =>
+      read(() => {
+        const page = watches.page(query);
+        return { ...page, items: page.items.map(signals.assemble) };
+      }),
+    pendingWatches: () => read(() => watches.pending().map(signals.assemble)),
+    cancelWatch: (id, at) => write(() => endWatch(id, at)),
+    expireWatches: (now) =>
+      write(() =>
+        watches.overdue(now).map((row) => {
+          const caught = signals.assemble(row).signals.length > 0;
+          watches.end(row.seq, caught ? "matched" : "expired", now);
+          return signals.assemble({ ...row, state: caught ? "matched" : "expired" });
+        }),
+      ),
+    recentSignals: (since) => read(() => signals.recent(since)),
+    offerSignal: (offer) => write(() => signals.offer(offer)),
+    purgeCodes: (before) => write(() => signals.purge(before)),
+
+    recover: (now) => write(() => ({ turns: turns.requeueAll(now), sends: outbox.loseAll(now) })),
+    async sweep(now) {
+      const more = await write(() => sweep(now));
+      await read(() => checkpoints.sweep());
+      return more;
+    },
+    ping: () => write(() => void beat.run({ at: clock.now() })),
+    async close() {
+      if (!client.open) return;
+      commits.close();
+      checkpoints.stop();
+      client.close();
+      onClosed();
+    },
+  };
+}

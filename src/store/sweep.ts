@@ -1,0 +1,55 @@
+import { lte } from "drizzle-orm";
+import { ATTEMPT_WINDOW } from "../pairing.ts";
+import type { Outbox } from "./outbox.ts";
+import { earlyCallbacks, heldReplies, idempotencyKeys, pairingAttempts, pairingLocks } from "./schema.ts";
+import { type Db, param, type Write } from "./statement.ts";
+
+/** Rows of each kind that one step removes: a few milliseconds. */
+const STEP = 200;
+
+/** Free pages that one step gives back to the disk. */
+const PAGES = 64;
+
+const DAY = 24 * 3_600_000;
+
+/** A repeated request is recognised for a day. */
+const KEY_KEPT = DAY;
+/** The carrier's own answer comes within seconds; a callback without one is for nothing of ours. */
+const EARLY_KEPT = DAY;
+
+/** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
+export function createSweep(db: Db, outbox: Outbox): (now: number) => boolean {
+  const before = param("before");
+  const removals: readonly { readonly remove: Write<{ before: number }>; readonly kept: number }[] = [
+    {
+      remove: db.delete(idempotencyKeys).where(lte(idempotencyKeys.createdAt, before)).limit(STEP).prepare(),
+      kept: KEY_KEPT,
+    },
+    {
+      remove: db.delete(earlyCallbacks).where(lte(earlyCallbacks.at, before)).limit(STEP).prepare(),
+      kept: EARLY_KEPT,
+    },
+    {
+      remove: db.delete(pairingAttempts).where(lte(pairingAttempts.at, before)).limit(STEP).prepare(),
+      kept: ATTEMPT_WINDOW,
+    },
+    {
+      remove: db.delete(pairingLocks).where(lte(pairingLocks.until, before)).limit(STEP).prepare(),
+      kept: 0,
+    },
+    {
+      remove: db.delete(heldReplies).where(lte(heldReplies.expiresAt, before)).limit(STEP).prepare(),
+      kept: 0,
+    },
+  ];
+
+  return (now) => {
+    let more = outbox.giveUp(now, STEP) === STEP;
+    for (const { remove, kept } of removals) {
+      if (remove.run({ before: now - kept }).changes === STEP) more = true;
+    }
+    const free = Number(db.$client.pragma("freelist_count", { simple: true }));
+    if (free > 0) db.$client.pragma(`incremental_vacuum(${PAGES})`);
+    return more || free > PAGES;
+  };
+}

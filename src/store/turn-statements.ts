@@ -1,0 +1,176 @@
+import { and, asc, desc, gt, lte, sql } from "drizzle-orm";
+import type { TurnState } from "../turn.ts";
+import { turns } from "./schema.ts";
+import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
+
+export type TurnRow = typeof turns.$inferSelect;
+
+/** The statements of the turn queue; `turns.ts` says when each is run. */
+export function prepareTurns(db: Db) {
+  const insert: Write<{
+    [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt">]?: TurnRow[Column];
+  }> = db
+    .insert(turns)
+    .values({
+      id: param("id"),
+      key: param("key"),
+      channel: param("channel"),
+      address: param("address"),
+      agent: param("agent"),
+      conversationId: param("conversationId"),
+      state: "queued",
+      attempt: 1,
+      held: param("held"),
+      head: sql`not exists (select 1 from ${turns} where ${turns.key} = +${param("key")}
+        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null)`,
+      createdAt: param("createdAt"),
+      notBefore: param("notBefore"),
+      dueAt: param("dueAt"),
+    })
+    .prepare();
+  const active: Read<{ key: string }, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(and(is(turns.key, "key"), sql`${turns.endedAt} is null`))
+    .orderBy(asc(turns.seq))
+    .prepare();
+  /** A turn that has run before keeps its texts: whoever knows its id has answered for them. */
+  const joinable: Read<{ key: string; channel: string; address: string; agent: string }, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(
+      and(
+        is(turns.key, "key"),
+        is(turns.channel, "channel"),
+        sql`${turns.endedAt} is null and +${turns.state} = 'queued' and ${turns.attempt} = 1`,
+        sql`+${turns.address} = +${param("address")} and ${turns.agent} = +${param("agent")}`,
+      ),
+    )
+    .orderBy(desc(turns.seq))
+    .prepare();
+  const anyActive: Read<{ key: string }, { seq: number }> = db
+    .select({ seq: turns.seq })
+    .from(turns)
+    .where(and(is(turns.key, "key"), sql`${turns.endedAt} is null`))
+    .prepare();
+  const recent: Read<{ channel: string; address: string; since: number }, { dueAt: number }> = db
+    .select({ dueAt: turns.dueAt })
+    .from(turns)
+    .where(and(is(turns.channel, "channel"), is(turns.address, "address"), gt(turns.dueAt, param("since"))))
+    .orderBy(desc(turns.dueAt))
+    .prepare();
+  const join: Write<{ seq: number; dueAt: number; held: number }> = db
+    .update(turns)
+    .set({ dueAt: setTo("dueAt"), held: sql`max(${turns.held}, ${setTo("held")})` })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const byId: Read<{ id: string }, TurnRow> = db.select().from(turns).where(is(turns.id, "id")).prepare();
+  const due: Read<{ channel: string; now: number; limit: number }, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(
+      and(
+        sql`${turns.state} = 'queued' and ${turns.head} = 1`,
+        is(turns.channel, "channel"),
+        lte(turns.dueAt, param("now")),
+        sql`not exists (select 1 from ${turns} as running where running.key = ${turns.key}
+          and running.state = 'running')`,
+      ),
+    )
+    .orderBy(asc(turns.dueAt), upTo("limit", asc(turns.seq)))
+    .prepare();
+  const firstDue: Read<{ channel: string }, { dueAt: number }> = db
+    .select({ dueAt: turns.dueAt })
+    .from(turns)
+    .where(and(sql`${turns.state} = 'queued' and ${turns.head} = 1`, is(turns.channel, "channel")))
+    .orderBy(asc(turns.dueAt))
+    .prepare();
+  const lapsed: Read<{ now: number; limit: number }, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(and(sql`${turns.state} = 'running'`, lte(turns.leaseUntil, param("now"))))
+    .orderBy(upTo("limit", asc(turns.leaseUntil)))
+    .prepare();
+  const firstLapse: Read<Record<string, never>, { leaseUntil: number | null }> = db
+    .select({ leaseUntil: turns.leaseUntil })
+    .from(turns)
+    .where(sql`${turns.state} = 'running'`)
+    .orderBy(asc(turns.leaseUntil))
+    .prepare();
+  const running: Read<Record<string, never>, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(sql`${turns.state} = 'running'`)
+    .prepare();
+  const start: Write<{ seq: number; leaseUntil: number }> = db
+    .update(turns)
+    .set({ state: "running", leaseUntil: setTo("leaseUntil") })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const extend: Write<{ id: string; leaseUntil: number }> = db
+    .update(turns)
+    .set({ leaseUntil: setTo("leaseUntil") })
+    .where(and(is(turns.id, "id"), sql`+${turns.state} = 'running'`))
+    .prepare();
+  const hold: Write<{ channel: string }> = db
+    .update(turns)
+    .set({ held: true })
+    .where(
+      sql`${turns.endedAt} is null and +${turns.state} = 'queued' and +${turns.channel} = ${param("channel")}`,
+    )
+    .prepare();
+  const requeue: Write<{ seq: number }> = db
+    .update(turns)
+    .set({ state: "queued", leaseUntil: null, attempt: sql`${turns.attempt} + 1` })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const end: Write<{
+    seq: number;
+    state: TurnState;
+    at: number;
+    error: string | null;
+    inputTokens: number | null;
+    outputTokens: number | null;
+  }> = db
+    .update(turns)
+    .set({
+      state: setTo("state"),
+      head: false,
+      leaseUntil: null,
+      endedAt: setTo("at"),
+      error: setTo("error"),
+      inputTokens: setTo("inputTokens"),
+      outputTokens: setTo("outputTokens"),
+    })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const promote: Write<{ key: string; channel: string }> = db
+    .update(turns)
+    .set({ head: true })
+    .where(
+      sql`${turns.seq} = (select min(${turns.seq}) from ${turns} where ${turns.key} = +${param("key")}
+        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null)`,
+    )
+    .prepare();
+
+  return {
+    insert,
+    active,
+    joinable,
+    anyActive,
+    recent,
+    join,
+    byId,
+    due,
+    firstDue,
+    lapsed,
+    firstLapse,
+    running,
+    start,
+    extend,
+    hold,
+    requeue,
+    end,
+    promote,
+  };
+}

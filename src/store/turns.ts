@@ -1,0 +1,268 @@
+import { redactAddress } from "../address.ts";
+import { turnDueAt } from "../conversation.ts";
+import type { Explained } from "../errors.ts";
+import type { InboundState } from "../message.ts";
+import type { Claim, FinishTurn, QueueTurn } from "../store.ts";
+import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
+import type { Conversations } from "./conversations.ts";
+import type { MessageRow, Messages } from "./messages.ts";
+import { earliest, type Outbox } from "./outbox.ts";
+import type { Senders } from "./senders.ts";
+import { type Db, encoded } from "./statement.ts";
+import { prepareTurns, type TurnRow } from "./turn-statements.ts";
+
+/** The queue of agent runs. All methods run inside a write, but `nextDue`. */
+export interface Turns {
+  /** Gives the text to a turn; answers when that turn is due. */
+  queue(text: number, turn: QueueTurn): number;
+  claim(claim: Claim): readonly ClaimedTurn[];
+  nextDue(channels: readonly string[]): number | undefined;
+  extend(turnIds: readonly string[], until: number): void;
+  hold(channel: string): void;
+  finish(finish: FinishTurn): boolean;
+  cancelKey(key: string, at: number, reason: string): void;
+  cancelConversation(key: string, conversationId: string, at: number, reason: string): void;
+  /** Every running turn is queued again: the process that ran it is dead. Answers how many. */
+  requeueAll(now: number): number;
+}
+
+export interface TurnParts {
+  readonly messages: Messages;
+  readonly conversations: Conversations;
+  readonly senders: Senders;
+  readonly outbox: Outbox;
+  /** Told when texts were erased, so that their copies in the log can go too. */
+  readonly onErased: () => void;
+}
+
+/** Most expired leases one claim looks at. */
+const LOOKED_AT = 1_000;
+
+export function createTurns(db: Db, parts: TurnParts): Turns {
+  const { messages, conversations, senders, outbox } = parts;
+
+  const {
+    insert,
+    active,
+    joinable,
+    anyActive,
+    recent,
+    join,
+    byId,
+    due,
+    firstDue,
+    lapsed,
+    firstLapse,
+    running,
+    start,
+    extend,
+    hold,
+    requeue,
+    end,
+    promote,
+  } = prepareTurns(db);
+
+  /** The conversation a text belongs to: the open one, or a fresh one in its place. */
+  function conversationFor(turn: QueueTurn): string {
+    const open = conversations.openOf(turn.key);
+    if (open !== undefined) {
+      const idle = turn.at - open.lastAt > turn.idleTimeout && anyActive.get({ key: turn.key }) === undefined;
+      if (!idle && open.agent === turn.agent) return open.id;
+      conversations.end(open.id, turn.at);
+    }
+    const { conversationId: id, key, channel, address, agent, at } = turn;
+    conversations.open({ id, key, channel, address, agent, at });
+    return id;
+  }
+
+  /** When a further turn of the sender may start, by the limit per minute. */
+  function notBefore({ channel, address, at, perMinute }: QueueTurn): number {
+    const nth = recent.all({ channel, address, since: at - MINUTE })[Math.max(1, perMinute) - 1];
+    return nth === undefined ? at : nth.dueAt + MINUTE;
+  }
+
+  /** Ends a turn with what that means for its texts, and lets the next one of its key come forward. */
+  function conclude(row: TurnRow, how: Conclusion, at: number): void {
+    end.run({
+      seq: row.seq,
+      state: how.turn,
+      at,
+      error: encoded(how.error),
+      inputTokens: how.usage?.inputTokens ?? null,
+      outputTokens: how.usage?.outputTokens ?? null,
+    });
+    const why = how.error === undefined ? {} : { error: how.error };
+    for (const text of messages.waiting(row.id)) messages.setState(text.seq, how.texts, at, why);
+    promote.run({ key: row.key, channel: row.channel });
+  }
+
+  function requeueOne(row: TurnRow, now: number): void {
+    if (row.attempt < MAX_TURN_ATTEMPTS) requeue.run({ seq: row.seq });
+    else conclude(row, { turn: "failed", texts: "failed", error: SET_ASIDE }, now);
+  }
+
+  function cancel(row: TurnRow, at: number, reason: string): void {
+    conclude(
+      row,
+      { turn: "cancelled", texts: "dropped", error: { meaning: reason, fix: CANCELLED_FIX } },
+      at,
+    );
+  }
+
+  function reroute(turn: TurnRow, texts: FinishTurn["rerouted"], at: number): void {
+    let left = 0;
+    for (const { messageId, route, keepText, policies } of texts) {
+      const row = messages.byId(messageId);
+      if (row === undefined || row.turnId !== turn.id) continue;
+      const state = keepText ? "received" : "dropped";
+      const from = keepText ? row.from : redactAddress(row.from);
+      messages.reroute(row.seq, { route, from, policies });
+      messages.setState(row.seq, state, at, { error: DENIED });
+      if (!keepText) {
+        messages.erase(row.seq);
+        parts.onErased();
+      }
+      left += 1;
+    }
+    if (left > 0) conversations.grew(turn.conversationId, -left);
+  }
+
+  return {
+    queue(text, turn) {
+      const { key, channel, address, agent, at } = turn;
+      const found = joinable.get({ key, channel, address, agent });
+      if (found !== undefined) {
+        const dueAt = Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
+        join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
+        messages.setTurn(text, found.id, found.conversationId);
+        conversations.wentOn(found.conversationId, 1, at);
+        return dueAt;
+      }
+      const conversationId = conversationFor(turn);
+      const floor = notBefore(turn);
+      const dueAt = Math.max(floor, turnDueAt(at, at, turn.debounce));
+      insert.run({
+        id: turn.turnId,
+        key,
+        channel,
+        address,
+        agent,
+        conversationId,
+        held: turn.held,
+        createdAt: at,
+        notBefore: floor,
+        dueAt,
+      });
+      messages.setTurn(text, turn.turnId, conversationId);
+      conversations.wentOn(conversationId, 1, at);
+      return dueAt;
+    },
+    claim({ now, lease, limit, channels }) {
+      for (const row of lapsed.all({ now, limit: LOOKED_AT })) requeueOne(row, now);
+      const candidates = channels
+        .flatMap((channel) => due.all({ channel, now, limit }))
+        .sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
+      const keys = new Set<string>();
+      const claimed: ClaimedTurn[] = [];
+      for (const row of candidates) {
+        if (claimed.length === limit) break;
+        if (keys.has(row.key)) continue; // a shared conversation with turns in two channels
+        keys.add(row.key);
+        start.run({ seq: row.seq, leaseUntil: now + lease });
+        claimed.push({ turn: turnOf(row), texts: messages.waiting(row.id).map(textOf) });
+      }
+      return claimed;
+    },
+    nextDue(channels) {
+      const times = channels.map((channel) => firstDue.get({ channel })?.dueAt);
+      times.push(firstLapse.get({})?.leaseUntil ?? undefined);
+      return earliest(times);
+    },
+    extend(turnIds, leaseUntil) {
+      for (const id of turnIds) extend.run({ id, leaseUntil });
+    },
+    hold: (channel) => void hold.run({ channel }),
+    finish({ turnId, end, replies, held, rerouted, usage, at }) {
+      const row = byId.get({ id: turnId });
+      if (row === undefined || row.state !== "running") return false;
+      reroute(row, rerouted, at);
+      conclude(row, { ...conclusionOf(end), ...(usage === undefined ? {} : { usage }) }, at);
+      for (const reply of replies) outbox.put(reply);
+      if (held !== "keep") senders.hold(row.channel, row.address, held);
+      conversations.wentOn(row.conversationId, 0, at);
+      return true;
+    },
+    cancelKey(key, at, reason) {
+      for (const row of active.all({ key })) cancel(row, at, reason);
+    },
+    cancelConversation(key, conversationId, at, reason) {
+      for (const row of active.all({ key })) {
+        if (row.conversationId === conversationId) cancel(row, at, reason);
+      }
+    },
+    requeueAll(now) {
+      const rows = running.all({});
+      for (const row of rows) requeueOne(row, now);
+      return rows.length;
+    },
+  };
+}
+
+const MINUTE = 60_000;
+
+interface Conclusion {
+  readonly turn: TurnState;
+  readonly texts: InboundState;
+  readonly error?: Explained;
+  readonly usage?: NonNullable<FinishTurn["usage"]>;
+}
+
+function conclusionOf(end: FinishTurn["end"]): Conclusion {
+  switch (end.kind) {
+    case "done":
+      return { turn: "done", texts: "handled" };
+    case "failed":
+      return { turn: "failed", texts: "failed", error: end.error };
+    case "cancelled":
+      return { turn: "cancelled", texts: "dropped", error: { meaning: end.reason, fix: CANCELLED_FIX } };
+    case "shown":
+      return { turn: "shown", texts: "failed", error: { meaning: end.reason, fix: SHOWN_FIX } };
+  }
+}
+
+const CANCELLED_FIX = "If an answer is still wanted, the sender can text again.";
+const SHOWN_FIX = "Answer it yourself (sms-agent send), or ask the sender to text again.";
+
+const DENIED: Explained = {
+  meaning: "It was denied when it was checked again just before the agent would have run.",
+  fix: "The policies that decided are named; sms-agent policy check shows the decision.",
+};
+
+const SET_ASIDE: Explained = {
+  meaning: `The service stopped ${MAX_TURN_ATTEMPTS} times while the agent worked on this, so it is not tried again.`,
+  fix: "See the log for what stopped the service; then ask the sender to text again.",
+};
+
+function turnOf(row: TurnRow): Turn {
+  return {
+    id: row.id,
+    channel: row.channel,
+    address: row.address,
+    agent: row.agent,
+    conversationId: row.conversationId,
+    state: "running",
+    attempt: row.attempt,
+    held: row.held,
+    createdAt: row.createdAt,
+  };
+}
+
+function textOf(row: MessageRow): ClaimedTurn["texts"][number] {
+  return {
+    messageId: row.id,
+    from: row.from,
+    text: row.text ?? "",
+    media: row.media ?? [],
+    receivedAt: row.createdAt,
+  };
+}

@@ -1,0 +1,172 @@
+import { and, asc, gte, lt, sql } from "drizzle-orm";
+import type { Annotation } from "../annotation.ts";
+import { type Signal, signalId } from "../signal.ts";
+import type { OfferOutcome, OfferSignal, RecentSignal } from "../signal-store.ts";
+import type { Watch } from "../watch.ts";
+import type { MessageRow, Messages } from "./messages.ts";
+import { holdsCode, messages as messageTable, watchSignals } from "./schema.ts";
+import { type Db, encoded, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
+import type { Watches, WatchRow } from "./watches.ts";
+
+/** What watches caught: which message went to which watch, and who claimed it. */
+export interface WatchSignals {
+  /** Runs inside a write; see OfferSignal. */
+  offer(offer: OfferSignal): OfferOutcome & { readonly claimedFromAgent: boolean };
+  recent(since: number): readonly RecentSignal[];
+  /** The watch with what it caught. */
+  assemble(row: WatchRow): Watch;
+  /** Erases some codes older than `before`; true while there are more. Runs inside a write. */
+  purge(before: number): boolean;
+}
+
+/** Messages that one call of `purge` erases. */
+const PURGE_BATCH = 200;
+
+type Revealed = {
+  readonly seq: number;
+  readonly from: string;
+  readonly text: string;
+  readonly media: string | null;
+  readonly annotation: string | null;
+};
+
+export function createWatchSignals(
+  db: Db,
+  parts: { readonly messages: Messages; readonly watches: Watches; readonly onErased: () => void },
+): WatchSignals {
+  const { messages, watches } = parts;
+  const insert: Write<{ watch: number; message: number; at: number }> = db
+    .insert(watchSignals)
+    .values({ watch: param("watch"), message: param("message"), at: param("at") })
+    .onConflictDoNothing()
+    .prepare();
+  const caught: Read<{ watch: number }, { message: MessageRow }> = db
+    .select({ message: messageTable })
+    .from(watchSignals)
+    .innerJoin(messageTable, sql`${messageTable.seq} = ${watchSignals.message}`)
+    .where(is(watchSignals.watch, "watch"))
+    .orderBy(asc(watchSignals.message))
+    .prepare();
+  const claim: Write<{ seq: number; watch: string }> = db
+    .update(messageTable)
+    .set({ claimedBy: setTo("watch") })
+    .where(is(messageTable.seq, "seq"))
+    .prepare();
+  const reveal: Write<Revealed> = db
+    .update(messageTable)
+    .set({
+      from: setTo("from"),
+      text: setTo("text"),
+      media: setTo("media"),
+      annotation: setTo("annotation"),
+      error: null,
+    })
+    .where(is(messageTable.seq, "seq"))
+    .prepare();
+  const takeFromAgent: Write<{ seq: number }> = db
+    .update(messageTable)
+    .set({ route: sql`'signal'` })
+    .where(is(messageTable.seq, "seq"))
+    .prepare();
+  const recent: Read<{ since: number }, MessageRow> = db
+    .select()
+    .from(messageTable)
+    .where(and(sql`${messageTable.annotation} is not null`, gte(messageTable.createdAt, param("since"))))
+    .orderBy(asc(messageTable.createdAt), asc(messageTable.seq))
+    .prepare();
+  const old: Read<{ before: number; limit: number }, MessageRow> = db
+    .select()
+    .from(messageTable)
+    .where(and(holdsCode(messageTable), lt(messageTable.createdAt, param("before"))))
+    .orderBy(upTo("limit", asc(messageTable.createdAt)))
+    .prepare();
+  const forget: Write<{ seq: number; annotation: string | null }> = db
+    .update(messageTable)
+    .set({ annotation: setTo("annotation") })
+    .where(is(messageTable.seq, "seq"))
+    .prepare();
+
+  function offer(offer: OfferSignal): OfferOutcome & { readonly claimedFromAgent: boolean } {
+    const row = messages.byId(offer.messageId);
+    if (row === undefined) throw new Error(`there is no message ${offer.messageId}`);
+    let claimed = row.claimedBy !== null;
+    let fromAgent = false;
+    const delivered: { watchId: string; ended: boolean }[] = [];
+    for (const { watchId, claims, claimsFromAgent } of offer.offers) {
+      const watch = watches.byId(watchId);
+      if (watch === undefined || watch.state !== "pending" || (claims && claimed)) continue;
+      if (insert.run({ watch: watch.seq, message: row.seq, at: offer.at }).changes === 0) continue;
+      if (claims) {
+        claimed = true;
+        claim.run({ seq: row.seq, watch: watchId });
+        if (claimsFromAgent && row.route === "message" && row.turnId === null) {
+          fromAgent = true;
+          takeFromAgent.run({ seq: row.seq });
+        }
+      }
+      const ended = watch.mode === "once";
+      if (ended) watches.end(watch.seq, "matched", offer.at);
+      delivered.push({ watchId, ended });
+    }
+    if (delivered.length > 0) taken(row, offer, fromAgent || (claimed && row.route === "signal"));
+    return { delivered, claimed, claimedFromAgent: fromAgent };
+  }
+
+  function taken(row: MessageRow, offer: OfferSignal, handled: boolean): void {
+    const kept = offer.reveal;
+    if (kept !== undefined && row.text === null)
+      reveal.run({
+        seq: row.seq,
+        from: kept.from,
+        text: kept.text,
+        media: kept.media.length === 0 ? null : encoded(kept.media),
+        annotation: encoded(kept.annotation),
+      });
+    if ((handled || kept !== undefined) && row.state !== "handled")
+      messages.setState(row.seq, "handled", offer.at, { detail: "A waiting watch got it." });
+  }
+
+  return {
+    offer,
+    recent: (since) =>
+      recent.all({ since }).flatMap((row) => {
+        const signal = signalOf(row);
+        return signal === undefined
+          ? []
+          : [{ signal, claimed: row.claimedBy !== null, inTurn: row.turnId !== null }];
+      }),
+    assemble(row) {
+      const { id, state, filters, mode, consume, backfill, owner, createdAt, expiresAt } = row;
+      const signals = caught.all({ watch: row.seq }).flatMap(({ message }) => signalOf(message) ?? []);
+      return { id, state, filters, mode, consume, backfill, owner, createdAt, expiresAt, signals };
+    },
+    purge(before) {
+      const rows = old.all({ before, limit: PURGE_BATCH });
+      for (const row of rows) {
+        messages.erase(row.seq);
+        forget.run({ seq: row.seq, annotation: encoded(bare(row.annotation)) });
+      }
+      if (rows.length > 0) parts.onErased();
+      return rows.length === PURGE_BATCH;
+    },
+  };
+}
+
+/** A message as a signal; its text is "" once that was erased. */
+function signalOf(row: MessageRow): Signal | undefined {
+  if (row.annotation === null) return undefined;
+  return {
+    id: signalId(row.id),
+    messageId: row.id,
+    channel: row.channel,
+    from: row.from,
+    receivedAt: row.createdAt,
+    text: row.text ?? "",
+    annotation: row.annotation,
+  };
+}
+
+/** What may stay of an annotation after its code is erased. */
+function bare(annotation: Annotation | null): Annotation | null {
+  return annotation && { category: annotation.category, confidence: annotation.confidence, candidates: [] };
+}

@@ -1,0 +1,65 @@
+import { annotate, redactCodes } from "./annotation.ts";
+import { AppError } from "./errors.ts";
+import type { Message } from "./message.ts";
+import type { Signal } from "./signal.ts";
+
+/** What a token allows. `read` shows no codes and no texts of signals; `admin` allows everything. */
+export type Scope = "read" | "messages:send" | "signals:await" | "admin";
+
+/** Whoever stands behind a request, after its credential was checked. */
+export interface Caller {
+  /** The token's id, or `admin`. Keeps the Idempotency-Keys of different callers apart. */
+  readonly id: string;
+  readonly scopes: readonly Scope[];
+  /** The channels it is limited to; absent for all. */
+  readonly channels?: readonly string[];
+}
+
+/** The holder of the admin token. */
+export const ADMIN: Caller = { id: "admin", scopes: ["admin"] };
+
+/** True when the caller may do what `scope` stands for, on this channel where one is named. */
+export function can(caller: Caller, scope: Scope, channel?: string): boolean {
+  if (!caller.scopes.includes(scope) && !caller.scopes.includes("admin")) return false;
+  return channel === undefined || reaches(caller, channel);
+}
+
+/** True for a channel the caller is not kept from. */
+export function reaches(caller: Caller, channel: string): boolean {
+  return caller.channels === undefined || caller.channels.includes(channel);
+}
+
+/** Rejects with AppError `forbidden` where `can` says no. */
+export function demand(caller: Caller, scope: Scope, channel?: string): void {
+  if (!can(caller, scope))
+    throw new AppError("forbidden", `This token does not have the scope ${scope}.`, {
+      fix: `Use a token with the scope ${scope}.`,
+    });
+  if (channel !== undefined && !reaches(caller, channel))
+    throw new AppError("forbidden", `This token is not for the channel ${channel}.`, {
+      fix: `Name one of its channels: ${caller.channels?.join(", ")}.`,
+    });
+}
+
+/** True for callers who may see codes and the texts of signals: those who may wait for them anyway. */
+export function seesCodes(caller: Caller): boolean {
+  return can(caller, "signals:await");
+}
+
+const MASK = "***";
+
+/** A signal as this caller may see it. */
+export function maskSignal(caller: Caller, signal: Signal): Signal {
+  if (seesCodes(caller)) return signal;
+  const { category, confidence, origin } = signal.annotation;
+  const annotation = { category, confidence, candidates: [], ...(origin === undefined ? {} : { origin }) };
+  return { ...signal, text: MASK, annotation };
+}
+
+/** A message as this caller may see it: a signal's text is masked as a whole, elsewhere what may be a code. */
+export function maskMessage(caller: Caller, message: Message): Message {
+  if (seesCodes(caller) || message.text === undefined) return message;
+  if (message.direction === "outbound") return message;
+  if (message.route === "signal") return { ...message, text: MASK };
+  return { ...message, text: redactCodes(message.text, annotate(message.text, message.from)) };
+}
