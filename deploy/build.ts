@@ -1,0 +1,105 @@
+/**
+ * Builds the binary: `bun run build` for this machine, `--target linux-arm64` for another, `--all` for every
+ * one with SHA-256 sums, `--outfile` to put one elsewhere than in dist/. Everything the program needs lies inside it.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { BunPlugin } from "bun";
+
+const root = resolve(import.meta.dir, "..");
+
+/** Our name of a target, Bun's name of it, and the SQLite addon that belongs to it. */
+const TARGETS = {
+  "linux-x64": { bun: "bun-linux-x64", addon: "linux-x64" },
+  "linux-arm64": { bun: "bun-linux-arm64", addon: "linux-arm64" },
+  "linux-x64-musl": { bun: "bun-linux-x64-musl", addon: "linuxmusl-x64" },
+  "linux-arm64-musl": { bun: "bun-linux-arm64-musl", addon: "linuxmusl-arm64" },
+  "darwin-arm64": { bun: "bun-darwin-arm64", addon: "darwin-arm64" },
+  "darwin-x64": { bun: "bun-darwin-x64", addon: "darwin-x64" },
+} as const;
+
+type Target = keyof typeof TARGETS;
+
+function isTarget(name: string): name is Target {
+  return Object.hasOwn(TARGETS, name);
+}
+
+/** This machine's target; musl where the C library is musl. */
+function hostTarget(): Target {
+  const musl = process.platform === "linux" && isMusl();
+  const name = `${process.platform}-${process.arch}${musl ? "-musl" : ""}`;
+  if (isTarget(name)) return name;
+  throw new Error(`There is no build for ${name}; there is: ${Object.keys(TARGETS).join(", ")}.`);
+}
+
+function isMusl(): boolean {
+  try {
+    return readFileSync("/usr/bin/ldd", "latin1").includes("musl");
+  } catch {
+    return false;
+  }
+}
+
+/** Replaces src/addon.ts by a module that embeds the target's SQLite addon. */
+function embedAddon(addon: string): BunPlugin {
+  const path = join(root, "node_modules", "better-sqlite3", "prebuilds", `${addon}.node`);
+  return {
+    name: "embed-addon",
+    setup(build) {
+      build.onLoad({ filter: /[/\\]src[/\\]addon\.ts$/ }, () => ({
+        loader: "ts",
+        contents: `import path from ${JSON.stringify(path)} with { type: "file" };\nexport const addon: string | undefined = path;\n`,
+      }));
+    },
+  };
+}
+
+async function build(target: Target, outfile: string): Promise<void> {
+  const { bun, addon } = TARGETS[target];
+  const result = await Bun.build({
+    entrypoints: [join(root, "src", "main.ts")],
+    root,
+    target: "bun",
+    format: "esm",
+    minify: true,
+    sourcemap: "none",
+    plugins: [embedAddon(addon)],
+    compile: {
+      target: bun,
+      outfile,
+      // The service reads nothing from the folder it happens to be started in.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+  });
+  if (!result.success) throw new AggregateError(result.logs, `the build for ${target} failed`);
+  process.stdout.write(`${outfile}\n`);
+}
+
+const args = process.argv.slice(2);
+const dist = join(root, "dist");
+mkdirSync(dist, { recursive: true });
+if (args.includes("--all")) {
+  const sums: string[] = [];
+  for (const target of Object.keys(TARGETS).filter(isTarget)) {
+    const name = `sms-agent-${target}`;
+    await build(target, join(dist, name));
+    const sum = createHash("sha256")
+      .update(readFileSync(join(dist, name)))
+      .digest("hex");
+    sums.push(`${sum}  ${name}`);
+  }
+  writeFileSync(join(dist, "SHA256SUMS"), `${sums.join("\n")}\n`);
+  process.stdout.write(`${join(dist, "SHA256SUMS")}\n`);
+} else {
+  const option = (name: string) => (args.includes(name) ? (args[args.indexOf(name) + 1] ?? "") : undefined);
+  const wanted = option("--target");
+  if (wanted !== undefined && !isTarget(wanted)) {
+    process.stderr.write(`There is no target ${wanted}; there is: ${Object.keys(TARGETS).join(", ")}.\n`);
+    process.exit(2);
+  }
+  const target = wanted ?? hostTarget();
+  const name = wanted === undefined ? "sms-agent" : `sms-agent-${target}`;
+  await build(target, resolve(option("--outfile") ?? join(dist, name)));
+}

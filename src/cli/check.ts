@@ -1,0 +1,69 @@
+import type { Command } from "commander";
+import { policiesOf } from "../app.ts";
+import type { ConfigProblem } from "../config/problems.ts";
+import { formatProblems } from "../config/problems.ts";
+import { AppError } from "../errors.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { loadedConfig } from "./load.ts";
+import { stdout } from "./output.ts";
+
+export function checkVerb(program: Command): void {
+  program
+    .command("check")
+    .description("check config and policies without starting anything; exit code 2 when something is wrong")
+    .option("--json", "print what was understood, or what is wrong, as JSON")
+    .addHelpText("after", "\nExamples:\n  sms-agent check --config sms.yaml\n  sms-agent check --json")
+    .action(function (this: Command) {
+      const options = this.optsWithGlobals<{ config: string; json?: boolean }>();
+      const checked = check(options.config);
+      if (options.json === true) {
+        stdout.line(JSON.stringify(checked, null, 2));
+        if (!checked.ok) process.exitCode = EXIT.usage;
+        return;
+      }
+      if (!checked.ok) throw new CliError(EXIT.usage, checked.message);
+      for (const warning of checked.warnings) stdout.line(`warning: ${formatProblems([warning])}`);
+      const { channels, agents, policies } = checked;
+      stdout.line(
+        `${options.config}: ok. ${count(channels, "channel")}, ${count(agents, "agent")}, ${policies.length} policies.`,
+      );
+    });
+}
+
+type Checked =
+  | {
+      readonly ok: true;
+      readonly channels: readonly string[];
+      readonly agents: readonly string[];
+      readonly policies: readonly string[];
+      readonly warnings: readonly ConfigProblem[];
+    }
+  /** `problems`: those of the config file. Those of the policies are in `message` alone. */
+  | { readonly ok: false; readonly message: string; readonly problems: readonly ConfigProblem[] };
+
+function check(file: string): Checked {
+  const loaded = loadedConfig(file);
+  if (loaded.kind === "invalid") {
+    const { problems } = loaded;
+    return { ok: false, message: formatProblems(problems), problems };
+  }
+  const { settings, warnings } = loaded;
+  try {
+    return {
+      ok: true,
+      channels: Object.keys(settings.channels),
+      agents: Object.keys(settings.agents),
+      policies: policiesOf(settings)
+        .list()
+        .map((policy) => policy.id),
+      warnings,
+    };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "invalid") throw error;
+    return { ok: false, message: error.message, problems: [] };
+  }
+}
+
+function count(names: readonly string[], what: string): string {
+  return `${names.length} ${what}${names.length === 1 ? "" : "s"} (${names.join(", ") || "none"})`;
+}

@@ -1,0 +1,259 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { type App, freePorts, openApp, systemSeams } from "../app.ts";
+import { inheritedEnv } from "../config/environment.ts";
+import type { PhoneMessage, SimulatorControl } from "../simulated.ts";
+import { call } from "./client.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { readSettings } from "./load.ts";
+import { messageTable } from "./messages.ts";
+import { printable, stdout } from "./output.ts";
+import { SHUTDOWN_GRACE } from "./serve.ts";
+import { list, message } from "./shapes.ts";
+import { untilSignal } from "./signals.ts";
+import { VERSION } from "./version.ts";
+
+const CHANNEL = "sms";
+const NUMBER = "+15550100001";
+const PHONE = "+15557654321";
+const STRANGER = "+15550003333";
+/** The tour gives each step this long, ms. */
+const PATIENCE = 20_000;
+/** A person who asks for the messages, or to quit, waits at most this long for what is under way, ms. */
+const SETTLING = 3_000;
+
+interface DemoOptions {
+  readonly baseUrl?: string;
+  readonly model?: string;
+  readonly apiKey?: string;
+  readonly tour?: boolean;
+  readonly keep?: boolean;
+  readonly verbose?: boolean;
+}
+
+export function demoVerb(program: Command): void {
+  program
+    .command("demo")
+    .description("try everything with simulated phones: no account, no config, no network")
+    .option("--tour", "text by itself: pair, ask, let a stranger try; then show what happened and end")
+    .option("--base-url <url>", "an OpenAI-compatible endpoint for a real model")
+    .option("--model <name>", "the model to use there")
+    .option("--api-key <key>", "its key, where it needs one")
+    .option("--keep", "keep the temporary data folder")
+    .option("--verbose", "show the service's log")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  sms-agent demo\n  sms-agent demo --base-url http://127.0.0.1:11434/v1 --model qwen3:8b",
+    )
+    .action(async (options: DemoOptions) => {
+      if ((options.baseUrl === undefined) !== (options.model === undefined))
+        throw new CliError(EXIT.usage, "--base-url and --model go together.");
+      const folder = mkdtempSync(join(tmpdir(), "sms-agent-demo-"));
+      try {
+        await demo(folder, options);
+      } finally {
+        if (options.keep !== true) rmSync(folder, { recursive: true, force: true });
+      }
+    });
+}
+
+async function demo(folder: string, options: DemoOptions): Promise<void> {
+  const config = join(folder, "sms.yaml");
+  const [publicPort, adminPort] = await freePorts([8080, 8081]);
+  // JSON is YAML too.
+  writeFileSync(config, JSON.stringify(demoConfig(options, publicPort, adminPort), null, 2), { mode: 0o600 });
+  const settings = readSettings(config);
+  const level = options.verbose === true ? "info" : "error";
+  const seams = systemSeams({ level, format: "auto" }, inheritedEnv(), VERSION);
+  const stopped = untilSignal();
+  const app = await openApp(settings, seams);
+  try {
+    const { adminUrl } = await app.listen();
+    const simulator = app.simulator();
+    if (simulator === undefined) throw new Error("the demo's channel is not simulated");
+    const { pairing } = await app.operator.channel(CHANNEL);
+    if (pairing === undefined) throw new Error("the demo's channel has no pairing code");
+    stdout.line(welcome(pairing.code, adminUrl, config, options));
+    const target = { url: adminUrl, token: app.adminToken };
+    const showMessages = async () => {
+      const { items } = await call(target, "GET", "/messages?limit=20", list(message));
+      stdout.line(items.length === 0 ? "No messages yet." : messageTable([...items].reverse()));
+    };
+    const phones = phonesOf(app, simulator);
+    if (options.tour === true) await Promise.race([tour(phones, pairing.code, showMessages), stopped]);
+    else await prompt(phones, showMessages, stopped);
+  } finally {
+    await app.close(options.tour === true ? 1_000 : SHUTDOWN_GRACE);
+    seams.log.flush();
+  }
+}
+
+function demoConfig(options: DemoOptions, publicPort: number, adminPort: number): unknown {
+  const agent =
+    options.baseUrl === undefined
+      ? { type: "echo" }
+      : {
+          type: "llm",
+          provider: "openai-compatible",
+          base_url: options.baseUrl,
+          model: options.model,
+          ...(options.apiKey === undefined ? {} : { api_key: options.apiKey }),
+        };
+  return {
+    server: { listen: `127.0.0.1:${publicPort}` },
+    admin: { listen: `127.0.0.1:${adminPort}` },
+    data_dir: "./data",
+    channels: { [CHANNEL]: { provider: "simulator", from_number: NUMBER, agent: "demo" } },
+    agents: { demo: agent },
+  };
+}
+
+function welcome(code: string, adminUrl: string, config: string, options: DemoOptions): string {
+  return [
+    "sms-agent demo: a simulated carrier, a simulated phone, no account and no network.",
+    "",
+    `  Number        ${NUMBER}`,
+    `  Pairing code  ${code}`,
+    `  Admin API     ${adminUrl}  (token in ${config.replace(/sms\.yaml$/, "data/admin-token")})`,
+    `  Config        ${config}`,
+    "",
+    ...(options.tour === true
+      ? []
+      : [
+          `You hold the phone ${PHONE}. Type the pairing code as your first text, then anything.`,
+          `  :as ${STRANGER} hello    text as somebody else`,
+          "  :messages                  what came in and went out, and why",
+          "  :quit",
+          "",
+        ]),
+  ].join("\n");
+}
+
+/** The simulated phones, and whether the service is done with what they texted. */
+interface Phones {
+  text(from: string, body: string): Promise<void>;
+  /** Calls `listener` once for every text that reaches a phone. */
+  subscribe(listener: (text: PhoneMessage) => void): () => void;
+  received(phone: string): Promise<readonly PhoneMessage[]>;
+  /** Resolves when every text is admitted and answered and every answer has arrived; after `patience` ms anyhow. */
+  settled(patience: number): Promise<void>;
+}
+
+function phonesOf(app: App, simulator: SimulatorControl): Phones {
+  let last: string | undefined;
+  const admitted = async () => {
+    const { items } = await app.operator.messages({ direction: "inbound", limit: 50 });
+    return last === undefined || items.some((item) => item.providerSid === last);
+  };
+  const delivered = async () => {
+    const { items } = await app.operator.messages({ direction: "outbound", limit: 50 });
+    return items.every((item) => !UNDER_WAY.has(item.state));
+  };
+  return {
+    async text(from, body) {
+      last = (await simulator.inbound({ from, to: NUMBER, body })).sid;
+    },
+    subscribe(listener) {
+      const shown = new Set<string>();
+      return simulator.subscribe((text) => {
+        if (text.direction !== "outbound" || text.arrivedAt === undefined || shown.has(text.sid)) return;
+        shown.add(text.sid);
+        listener(text);
+      });
+    },
+    async received(phone) {
+      return (await simulator.messages(phone)).filter((text) => text.direction === "outbound");
+    },
+    async settled(patience) {
+      const until = Date.now() + patience;
+      await holds(admitted, until);
+      await Promise.race([app.idle(), pause(until - Date.now())]);
+      await holds(delivered, until);
+    },
+  };
+}
+
+const UNDER_WAY: ReadonlySet<string> = new Set(["pending", "sending", "queued", "sent"]);
+
+async function holds(condition: () => Promise<boolean>, until: number): Promise<void> {
+  while (!(await condition()) && Date.now() < until) await pause(20);
+}
+
+function pause(delay: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, delay)));
+}
+
+/** Lines typed are texts from the phone. When the input ends, the service stays up until it is told to stop. */
+async function prompt(
+  phones: Phones,
+  showMessages: () => Promise<void>,
+  stopped: Promise<string>,
+): Promise<void> {
+  const unsubscribe = phones.subscribe((text) => stdout.line(`${text.to} got: ${printable(text.text)}`));
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  const quit = new Promise<void>((resolve) => {
+    const obey = async (line: string) => {
+      const text = line.trim();
+      if (text === "") return;
+      if (text === ":quit" || text === ":messages") {
+        // What was texted before it is to be seen, also when the lines come from a file.
+        await phones.settled(SETTLING);
+        return text === ":quit" ? resolve() : showMessages();
+      }
+      const as = /^:as\s+(\S+)\s+(.+)$/.exec(text);
+      if (as === null && text.startsWith(":"))
+        return stdout.line("There is :as <address> <text>, :messages and :quit.");
+      await phones.text(as?.[1] ?? PHONE, as?.[2] ?? text);
+    };
+    let before = Promise.resolve();
+    lines.on("line", (line) => {
+      before = before
+        .then(() => obey(line))
+        .catch((error: unknown) => stdout.line(error instanceof Error ? error.message : String(error)));
+    });
+  });
+  await Promise.race([quit, stopped]);
+  lines.close();
+  unsubscribe();
+}
+
+/** The whole story without a hand on the keyboard. */
+async function tour(phones: Phones, code: string, showMessages: () => Promise<void>): Promise<void> {
+  const ask = async (body: string) => {
+    const answer = nextText(phones, PHONE);
+    stdout.line(`${PHONE} texts: ${body}`);
+    await phones.text(PHONE, body);
+    stdout.line(`${PHONE} got: ${printable((await answer).text)}`);
+  };
+  await ask(code);
+  await ask("Is the washing machine done?");
+  stdout.line(`${STRANGER} texts: Open the garage`);
+  await phones.text(STRANGER, "Open the garage");
+  await phones.settled(PATIENCE);
+  const received = await phones.received(STRANGER);
+  const heard = received.map((text) => printable(text.text)).join(" ");
+  stdout.line(`${STRANGER} got: ${received.length === 0 ? "nothing" : heard}`);
+  stdout.line("");
+  await showMessages();
+}
+
+function nextText(phones: Phones, phone: string): Promise<PhoneMessage> {
+  const answer = Promise.withResolvers<PhoneMessage>();
+  const timer = setTimeout(
+    () =>
+      answer.reject(
+        new CliError(EXIT.timedOut, `${phone} got no text within ${PATIENCE / 1000} s; try --verbose.`),
+      ),
+    PATIENCE,
+  );
+  const unsubscribe = phones.subscribe((text) => {
+    if (text.to === phone) answer.resolve(text);
+  });
+  return answer.promise.finally(() => {
+    clearTimeout(timer);
+    unsubscribe();
+  });
+}

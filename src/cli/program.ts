@@ -1,0 +1,76 @@
+import { Command, CommanderError } from "commander";
+import { loopbackWithoutProxy } from "../config/environment.ts";
+import { AppError } from "../errors.ts";
+import { addressesVerb } from "./addresses.ts";
+import { checkVerb } from "./check.ts";
+import { demoVerb } from "./demo.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { messagesVerb } from "./messages.ts";
+import { stderr, stdout } from "./output.ts";
+import { pairVerb } from "./pair.ts";
+import { policyVerb } from "./policy.ts";
+import { schemaVerb } from "./schema.ts";
+import { sendVerb } from "./send.ts";
+import { serveVerb } from "./serve.ts";
+import { simulateVerb } from "./simulate.ts";
+import { statusVerb } from "./status.ts";
+import { VERSION, versionVerb } from "./version.ts";
+
+const VERBS = [
+  serveVerb,
+  demoVerb,
+  simulateVerb,
+  checkVerb,
+  schemaVerb,
+  statusVerb,
+  pairVerb,
+  addressesVerb,
+  sendVerb,
+  messagesVerb,
+  policyVerb,
+  versionVerb,
+];
+
+const EXAMPLES = `
+Examples:
+  sms-agent demo                         try it now, with simulated phones
+  sms-agent check --config sms.yaml      what is wrong with a config
+  sms-agent --config sms.yaml            start the service
+  sms-agent pair                         the code that lets your phone in
+
+Exit codes: 0 ok, 1 failed, 2 bad usage or config, 3 cannot reach the service, 4 timed out.`;
+
+/** Runs one command line; answers the exit code. Never throws. */
+export async function run(argv: readonly string[]): Promise<number> {
+  loopbackWithoutProxy();
+  const program = new Command("sms-agent")
+    .description("One self-hosted binary that gives a phone number an agent.")
+    .version(VERSION, "-V, --version", "print the version number")
+    .option("-c, --config <file>", "the configuration", "sms.yaml")
+    .helpOption("-h, --help", "show help, with an example; every command has its own")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => stdout.line(text.trimEnd()),
+      writeErr: (text) => stderr.line(text.trimEnd()),
+    })
+    .addHelpText("after", EXAMPLES)
+    .showHelpAfterError("(--help shows how)")
+    .exitOverride();
+  for (const verb of VERBS) verb(program);
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CliError) {
+      stderr.line(error.message);
+      return error.exitCode;
+    }
+    if (error instanceof AppError) {
+      stderr.line([error.message, ...(error.fix === undefined ? [] : [error.fix])].join("\n"));
+      return error.code === "invalid" ? EXIT.usage : EXIT.failed;
+    }
+    stderr.line(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return EXIT.failed;
+  }
+}

@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import { openApp, systemSeams } from "../app.ts";
+import { inheritedEnv } from "../config/environment.ts";
+import { nearest } from "../nearest.ts";
+import { readSettings } from "./load.ts";
+import { untilSignal } from "./signals.ts";
+import { VERSION } from "./version.ts";
+
+/** What is in flight gets this long to finish, ms (SPEC section 2). */
+export const SHUTDOWN_GRACE = 10_000;
+
+export function serveVerb(program: Command): void {
+  program
+    .command("serve", { isDefault: true })
+    .description("start the service (the default command)")
+    .allowExcessArguments()
+    .addHelpText("after", "\nExample:\n  sms-agent serve --config sms.yaml")
+    .action(async function (this: Command) {
+      refuseArguments(program, this);
+      const { config } = this.optsWithGlobals<{ config: string }>();
+      const settings = readSettings(config);
+      const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
+      const stopped = untilSignal();
+      try {
+        const app = await openApp(settings, seams);
+        try {
+          await app.listen();
+          seams.log.info("signal", { name: await stopped });
+        } finally {
+          await app.close(SHUTDOWN_GRACE);
+        }
+      } finally {
+        seams.log.flush();
+      }
+    });
+}
+
+/** As the default command, `serve` is also given every word that is no command at all. */
+function refuseArguments(program: Command, verb: Command): void {
+  const word = verb.args[0];
+  if (word === undefined) return;
+  if (program.args[0] === verb.name()) verb.error(`error: serve takes no arguments, and got ${word}`);
+  const names = program.commands.map((command) => command.name());
+  const near = nearest(word, names);
+  verb.error(`error: unknown command '${word}'${near === undefined ? "" : `\n(Did you mean ${near}?)`}`);
+}

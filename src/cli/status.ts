@@ -1,0 +1,31 @@
+import type { Command } from "commander";
+import { call } from "./client.ts";
+import { EXIT } from "./exit.ts";
+import { print, stdout } from "./output.ts";
+import { type Channel, channel, list } from "./shapes.ts";
+import { withTarget } from "./target.ts";
+
+export function statusVerb(program: Command): void {
+  const verb = program
+    .command("status")
+    .description("show every channel: its state, and what to do about it; exit code 1 when one is not usable")
+    .option("--json", "print the API's answer")
+    .addHelpText("after", "\nExample:\n  sms-agent status --config sms.yaml");
+  withTarget<{ readonly json?: boolean }>(verb, async (target, options) => {
+    const found = await call(target, "GET", "/channels", list(channel));
+    print(stdout, found, options.json === true, ({ items }) => items.map(describe).join("\n"));
+    const bad = found.items.some((item) => item.status === "failed" || item.status === "reconnecting");
+    if (bad) process.exitCode = EXIT.failed;
+  });
+}
+
+function describe(item: Channel): string {
+  const agent = item.agent === undefined ? "" : ` → ${item.agent}`;
+  const lines = [
+    `${item.id}  ${item.status}  ${item.number}  ${item.mode}${agent}  ${item.paired_addresses} paired`,
+  ];
+  if (item.reason !== undefined) lines.push(`    ${item.reason}`);
+  if (item.fix !== undefined) lines.push(`    ${item.fix}`);
+  for (const warning of item.warnings ?? []) lines.push(`    warning: ${warning}`);
+  return lines.join("\n");
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { Settings } from "../settings.ts";
+import type { Target } from "./client.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { readSettings } from "./load.ts";
+
+interface TargetOptions {
+  readonly config: string;
+  readonly url?: string;
+  readonly token?: string;
+}
+
+/**
+ * Makes a verb one that talks to a running service. The service is found by the config file, or named with
+ * `--url` and `--token`.
+ */
+export function withTarget<Options>(
+  verb: Command,
+  run: (target: Target, options: Options, argument: string | undefined) => Promise<void>,
+): Command {
+  return verb
+    .option("--url <url>", "the service's admin address, instead of the config's")
+    .option("--token <token>", "its admin token, instead of the config's or that of data_dir")
+    .action(async function (this: Command) {
+      const options = this.optsWithGlobals<Options & TargetOptions>();
+      await run(targetOf(options), options, this.args[0]);
+    });
+}
+
+function targetOf(options: TargetOptions): Target {
+  const named = options.url === undefined ? undefined : origin(options.url);
+  if (named !== undefined && options.token !== undefined) return { url: named, token: options.token };
+  const settings = readSettings(options.config);
+  return {
+    url: named ?? adminUrl(settings),
+    token: options.token ?? settings.admin.token ?? keptToken(settings),
+  };
+}
+
+function origin(url: string): string {
+  if (!/^https?:\/\/[^\s/?#]/i.test(url) || !URL.canParse(url))
+    throw new CliError(EXIT.usage, `--url is ${url}; write it as http://127.0.0.1:8081.`);
+  return url.replace(/\/+$/, "");
+}
+
+function adminUrl(settings: Settings): string {
+  const { host, port } = settings.admin.listen;
+  const name =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
+
+/** The token the service made at its first start. */
+function keptToken(settings: Settings): string {
+  const path = join(settings.dataDir, "admin-token");
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT")
+      throw new CliError(
+        EXIT.unreachable,
+        `There is no admin token at ${path}: the service has not been started with this config yet.`,
+      );
+    throw new CliError(
+      EXIT.failed,
+      `${path} cannot be read; run as the user the service runs as, or give --token.`,
+    );
+  }
+}

@@ -1,0 +1,109 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Operator } from "../../operator.ts";
+import {
+  addressJson,
+  addressSchema,
+  channelJson,
+  channelSchema,
+  listOf,
+  pairingJson,
+  pairingSchema,
+} from "../schemas.ts";
+import { ok, problems } from "./responses.ts";
+
+const channelParam = z.object({ id: z.string().min(1) });
+const addressParam = z.object({ id: z.string().min(1), address: z.string().min(1) });
+
+/** Channels, their pairing codes and their paired addresses. */
+export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/channels",
+      summary: "Every channel with its status",
+      responses: { 200: ok("The channels", listOf(channelSchema)), ...problems },
+    }),
+    async (c) => c.json({ items: (await operator.channels()).map(channelJson) }, 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/channels/{id}",
+      summary: "One channel",
+      request: { params: channelParam },
+      responses: { 200: ok("The channel", channelSchema), ...problems },
+    }),
+    async (c) => c.json(channelJson(await operator.channel(c.req.valid("param").id)), 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/channels/{id}/pairing",
+      summary: "Make a pairing code; it replaces the pending one",
+      request: { params: channelParam },
+      responses: { 201: ok("The code to text to the number", pairingSchema), ...problems },
+    }),
+    async (c) => c.json(pairingJson(await operator.beginPairing(c.req.valid("param").id)), 201),
+  );
+  api.openapi(
+    createRoute({
+      method: "delete",
+      path: "/channels/{id}/pairing",
+      summary: "Withdraw the pending pairing code",
+      request: { params: channelParam },
+      responses: { 204: { description: "Withdrawn" }, ...problems },
+    }),
+    async (c) => {
+      await operator.cancelPairing(c.req.valid("param").id);
+      return c.body(null, 204);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/channels/{id}/addresses",
+      summary: "Paired addresses of a channel",
+      request: { params: channelParam },
+      responses: { 200: ok("The addresses", listOf(addressSchema)), ...problems },
+    }),
+    async (c) => c.json({ items: (await operator.addresses(c.req.valid("param").id)).map(addressJson) }, 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "patch",
+      path: "/channels/{id}/addresses/{address}",
+      summary: "Name a paired address; null takes the name away",
+      request: {
+        params: addressParam,
+        body: {
+          required: true,
+          content: {
+            "application/json": {
+              schema: z.strictObject({ label: z.string().trim().min(1).max(100).nullable() }),
+            },
+          },
+        },
+      },
+      responses: { 200: ok("The address", addressSchema), ...problems },
+    }),
+    async (c) => {
+      const { id, address } = c.req.valid("param");
+      const { label } = c.req.valid("json");
+      return c.json(addressJson(await operator.labelAddress(id, address, label ?? undefined)), 200);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "delete",
+      path: "/channels/{id}/addresses/{address}",
+      summary: "Revoke a paired address",
+      request: { params: addressParam },
+      responses: { 204: { description: "Revoked" }, ...problems },
+    }),
+    async (c) => {
+      const { id, address } = c.req.valid("param");
+      await operator.revokeAddress(id, address);
+      return c.body(null, 204);
+    },
+  );
+}

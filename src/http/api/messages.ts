@@ -1,0 +1,162 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Operator } from "../../operator.ts";
+import {
+  conversationJson,
+  conversationSchema,
+  listOf,
+  messageJson,
+  messageSchema,
+  messageWithEventsJson,
+  messageWithEventsSchema,
+  pageQuery,
+} from "../schemas.ts";
+import { ok, problems } from "./responses.ts";
+
+const idParam = z.object({ id: z.string().min(1) });
+
+const messageQuery = pageQuery.extend({
+  channel: z.string().optional(),
+  direction: z.enum(["inbound", "outbound"], { error: "Write inbound or outbound." }).optional(),
+  state: z.string().optional(),
+  route: z.enum(["pairing", "command", "message", "signal", "dropped"]).optional(),
+  address: z.string().optional(),
+  conversation_id: z.string().optional(),
+});
+
+const sendBody = z
+  .strictObject({
+    channel: z.string(),
+    to: z.string(),
+    body: z.string().optional(),
+    media_urls: z.array(z.string()).optional(),
+    content_sid: z.string().optional(),
+    content_variables: z
+      .union([z.string(), z.record(z.string(), z.string())])
+      .optional()
+      .openapi({ description: "An object, or the same as a JSON string" }),
+  })
+  .openapi("Send");
+
+const sentSchema = z.object({ id: z.string(), state: z.string() });
+
+/** Messages: the list, one with its events, and sending. */
+export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/messages",
+      summary: "Messages in and out, newest first",
+      request: { query: messageQuery },
+      responses: { 200: ok("The messages", listOf(messageSchema)), ...problems },
+    }),
+    async (c) => {
+      const { conversation_id, channel, direction, state, route, address, cursor, limit } =
+        c.req.valid("query");
+      const page = await operator.messages({
+        limit,
+        ...(channel === undefined ? {} : { channel }),
+        ...(direction === undefined ? {} : { direction }),
+        ...(state === undefined ? {} : { state }),
+        ...(route === undefined ? {} : { route }),
+        ...(address === undefined ? {} : { address }),
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(conversation_id === undefined ? {} : { conversationId: conversation_id }),
+      });
+      return c.json(pageJson(page.items.map(messageJson), page.nextCursor), 200);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/messages/{id}",
+      summary: "One message with its events and the policies that decided",
+      request: { params: idParam },
+      responses: { 200: ok("The message", messageWithEventsSchema), ...problems },
+    }),
+    async (c) => c.json(messageWithEventsJson(await operator.message(c.req.valid("param").id)), 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/messages",
+      summary: "Send a text",
+      request: {
+        headers: z.object({ "idempotency-key": z.string().min(1).max(255).optional() }),
+        body: { required: true, content: { "application/json": { schema: sendBody } } },
+      },
+      responses: { 202: ok("Taken into the outbox", sentSchema), ...problems },
+    }),
+    async (c) => {
+      const body = c.req.valid("json");
+      const key = c.req.valid("header")["idempotency-key"];
+      const variables = body.content_variables;
+      const sent = await operator.send({
+        channel: body.channel,
+        to: body.to,
+        ...(body.body === undefined ? {} : { body: body.body }),
+        ...(body.media_urls === undefined ? {} : { mediaUrls: body.media_urls }),
+        ...(body.content_sid === undefined ? {} : { contentSid: body.content_sid }),
+        ...(variables === undefined
+          ? {}
+          : { contentVariables: typeof variables === "string" ? variables : JSON.stringify(variables) }),
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+      });
+      return c.json(sent, 202);
+    },
+  );
+}
+
+/** Conversations: the list, one, and ending it. */
+export function conversationRoutes(api: OpenAPIHono, operator: Operator): void {
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/conversations",
+      summary: "Conversations, newest activity first",
+      request: {
+        query: pageQuery.extend({
+          channel: z.string().optional(),
+          open: z
+            .enum(["true", "false"], { error: "Write true or false." })
+            .transform((value) => value === "true")
+            .optional(),
+        }),
+      },
+      responses: { 200: ok("The conversations", listOf(conversationSchema)), ...problems },
+    }),
+    async (c) => {
+      const { channel, open, cursor, limit } = c.req.valid("query");
+      const page = await operator.conversations({
+        limit,
+        ...(channel === undefined ? {} : { channel }),
+        ...(open === undefined ? {} : { open }),
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      return c.json(pageJson(page.items.map(conversationJson), page.nextCursor), 200);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/conversations/{id}",
+      summary: "One conversation",
+      request: { params: idParam },
+      responses: { 200: ok("The conversation", conversationSchema), ...problems },
+    }),
+    async (c) => c.json(conversationJson(await operator.conversation(c.req.valid("param").id)), 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/conversations/{id}/end",
+      summary: "End a conversation and cancel its turns",
+      request: { params: idParam },
+      responses: { 200: ok("The ended conversation", conversationSchema), ...problems },
+    }),
+    async (c) => c.json(conversationJson(await operator.endConversation(c.req.valid("param").id)), 200),
+  );
+}
+
+function pageJson<T>(items: T[], nextCursor: string | undefined): { items: T[]; next_cursor?: string } {
+  return nextCursor === undefined ? { items } : { items, next_cursor: nextCursor };
+}

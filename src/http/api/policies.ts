@@ -1,0 +1,42 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Operator } from "../../operator.ts";
+import { decisionJson, decisionSchema, listOf, policyJson, policySchema } from "../schemas.ts";
+import { ok, problems } from "./responses.ts";
+
+const checkBody = z
+  .strictObject({
+    action: z.enum(["receive_message", "receive_signal", "send_message"], {
+      error: "Write receive_message, receive_signal or send_message.",
+    }),
+    channel: z.string(),
+    from: z.string().openapi({ description: "The sender; for send_message the recipient" }),
+    agent: z.string().optional(),
+  })
+  .openapi("PolicyCheck");
+
+/** Policies: the loaded set, and what it would decide. */
+export function policyRoutes(api: OpenAPIHono, operator: Operator): void {
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/policies",
+      summary: "Every policy in force",
+      responses: { 200: ok("The policies", listOf(policySchema)), ...problems },
+    }),
+    (c) => c.json({ items: operator.policies().map(policyJson) }, 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/policies/check",
+      summary: "Would this sender get through, and why",
+      request: { body: { required: true, content: { "application/json": { schema: checkBody } } } },
+      responses: { 200: ok("The decision", decisionSchema), ...problems },
+    }),
+    async (c) => {
+      const { agent, ...check } = c.req.valid("json");
+      const decision = await operator.checkPolicy({ ...check, ...(agent === undefined ? {} : { agent }) });
+      return c.json(decisionJson(decision), 200);
+    },
+  );
+}

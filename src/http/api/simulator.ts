@@ -1,0 +1,127 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { AppError } from "../../errors.ts";
+import { faultJson, phoneJson, phoneMessageJson, type SimulatorControl } from "../../simulated.ts";
+import { listOf } from "../schemas.ts";
+import { ok, problems } from "./responses.ts";
+
+export interface SimulatorRoutes {
+  /** Undefined when no channel is simulated. */
+  readonly control: () => SimulatorControl | undefined;
+  /** The number of a simulated channel; rejects for channels that are none. */
+  readonly numberOf: (channel: string) => string;
+}
+
+const inboundBody = z
+  .strictObject({
+    from: z.string(),
+    channel: z.string(),
+    body: z.string().default(""),
+    media_urls: z.array(z.string()).max(10).optional(),
+  })
+  .openapi("SimulatedText");
+
+const phone = z.looseObject({ address: z.string(), messages: z.int(), last_at: z.string() }).openapi("Phone");
+const phoneMessage = z
+  .looseObject({
+    sid: z.string(),
+    direction: z.string(),
+    from: z.string(),
+    to: z.string(),
+    text: z.string(),
+    state: z.string(),
+  })
+  .openapi("PhoneMessage");
+const fault = z.looseObject({ id: z.string(), on: z.string(), kind: z.string() }).openapi("Fault");
+
+/** Simulated phones: text from them, read what they received, order faults. */
+export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): void {
+  const control = (): SimulatorControl => {
+    const found = simulator.control();
+    if (found === undefined) throw new AppError("not_found", "No channel is simulated.");
+    return found;
+  };
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/simulator/inbound",
+      summary: "Text a simulated channel from any address",
+      request: { body: { required: true, content: { "application/json": { schema: inboundBody } } } },
+      responses: { 201: ok("Sent", z.object({ sid: z.string() })), ...problems },
+    }),
+    async (c) => {
+      const phones = control();
+      const { from, channel, body, media_urls } = c.req.valid("json");
+      const sent = await phones.inbound({
+        from,
+        to: simulator.numberOf(channel),
+        body,
+        ...(media_urls === undefined ? {} : { mediaUrls: media_urls }),
+      });
+      return c.json({ sid: sent.sid }, 201);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/simulator/phones",
+      summary: "Simulated phones, the latest text first",
+      responses: { 200: ok("The phones", listOf(phone)), ...problems },
+    }),
+    async (c) =>
+      c.json({ items: (await control().phones()).map((item) => phone.parse(phoneJson(item))) }, 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/simulator/phones/{address}/messages",
+      summary: "What a simulated phone sent and received, oldest first",
+      request: { params: z.object({ address: z.string().min(1) }) },
+      responses: { 200: ok("The texts", listOf(phoneMessage)), ...problems },
+    }),
+    async (c) => {
+      const messages = await control().messages(c.req.valid("param").address);
+      return c.json({ items: messages.map((item) => phoneMessage.parse(phoneMessageJson(item))) }, 200);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "get",
+      path: "/simulator/faults",
+      summary: "Faults on order",
+      responses: { 200: ok("The faults", listOf(fault)), ...problems },
+    }),
+    async (c) =>
+      c.json({ items: (await control().faults()).map((item) => fault.parse(faultJson(item))) }, 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/simulator/faults",
+      summary: "Order a fault",
+      request: {
+        body: {
+          required: true,
+          content: { "application/json": { schema: z.record(z.string(), z.unknown()) } },
+        },
+      },
+      responses: { 201: ok("The fault", fault), ...problems },
+    }),
+    async (c) => c.json(fault.parse(faultJson(await control().addFault(c.req.valid("json")))), 201),
+  );
+  api.openapi(
+    createRoute({
+      method: "delete",
+      path: "/simulator/faults",
+      summary: "Take back one fault (`?id=`), or all",
+      request: { query: z.object({ id: z.string().optional() }) },
+      responses: { 204: { description: "Taken back" }, ...problems },
+    }),
+    async (c) => {
+      const { id } = c.req.valid("query");
+      if (id === undefined) await control().clearFaults();
+      else if (!(await control().removeFault(id)))
+        throw new AppError("not_found", `There is no fault ${id}.`);
+      return c.body(null, 204);
+    },
+  );
+}

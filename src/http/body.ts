@@ -1,0 +1,44 @@
+/** Why a body was not read: over the cap, or not complete in time. */
+export type BodyProblem = "too_large" | "too_slow";
+
+/**
+ * Reads a request's body up to `cap` bytes within `timeout` ms. A length that is announced too large is
+ * refused before anything is read. The time is the wall clock's: it guards the listener, not the domain.
+ */
+export async function readBody(
+  request: Request,
+  cap: number,
+  timeout: number,
+): Promise<Uint8Array<ArrayBuffer> | BodyProblem> {
+  const announced = Number(request.headers.get("content-length") ?? "0");
+  if (announced > cap) return "too_large";
+  if (request.body === null) return new Uint8Array();
+  const reader = request.body.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), timeout);
+  });
+  try {
+    for (;;) {
+      const step = await Promise.race([reader.read(), late]);
+      if (step === "late") return "too_slow";
+      if (step.done) break;
+      size += step.value.byteLength;
+      if (size > cap) return "too_large";
+      chunks.push(step.value);
+    }
+  } finally {
+    clearTimeout(timer);
+    reader.cancel().catch(() => {});
+  }
+  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
+  const body = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return body;
+}

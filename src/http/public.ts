@@ -1,0 +1,163 @@
+import { Hono } from "hono";
+import { redactAddress } from "../address.ts";
+import { foreign } from "../admission.ts";
+import type { Clock } from "../clock.ts";
+import { AppError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { InboundEvent, StatusEvent } from "../message.ts";
+import type { ChannelSettings } from "../settings.ts";
+import type { Malformed, WebhookReader, WebhookRequest } from "../webhook.ts";
+import { readBody } from "./body.ts";
+
+export interface PublicSeams {
+  readonly channel: (id: string) => ChannelSettings | undefined;
+  /** Numbers that reach a channel, as far as they are known. */
+  readonly numbers: (channel: string) => readonly string[];
+  /** Path of `server.public_url`, without trailing slash; a proxy may keep it or strip it. */
+  readonly prefix: string;
+  readonly reader: WebhookReader;
+  readonly admit: (channel: string, event: InboundEvent) => Promise<unknown>;
+  readonly record: (event: StatusEvent) => Promise<unknown>;
+  readonly ready: () => Promise<boolean>;
+  /** Counts a refused webhook. */
+  readonly refused: (channel: string, why: "signature" | "account") => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export const BODY_CAP = 64 * 1024;
+export const BODY_TIMEOUT = 5_000;
+
+const FORM = "application/x-www-form-urlencoded";
+const PROXY_HEADERS = /^(forwarded|x-forwarded-.*|x-real-ip|via|cf-.*)$/i;
+
+/**
+ * The listener the Internet reaches: webhooks and health, nothing else. Each step is cheaper than the next
+ * (SPEC section 4): method, content type, body cap, signature, account, admission.
+ */
+export function createPublicApp(seams: PublicSeams): Hono {
+  const app = new Hono();
+  for (const base of new Set(["", seams.prefix])) {
+    app.on(["GET", "HEAD"], `${base}/healthz`, (c) => c.text("ok"));
+    app.on(["GET", "HEAD"], `${base}/readyz`, async (c) =>
+      (await seams.ready()) ? c.text("ready") : c.text("not ready", 503),
+    );
+    app.all(`${base}/webhooks/twilio/:channel`, (c) => receive(c.req.raw, c.req.param("channel"), "inbound"));
+    app.all(`${base}/webhooks/twilio/:channel/status`, (c) =>
+      receive(c.req.raw, c.req.param("channel"), "status"),
+    );
+  }
+  app.notFound((c) => c.text("not found", 404));
+  app.onError((error, c) => {
+    seams.log.error("http.public", { error: String(error) });
+    return c.text("internal error", 500);
+  });
+  return app;
+
+  async function receive(request: Request, id: string, kind: "inbound" | "status"): Promise<Response> {
+    const channel = seams.channel(id);
+    if (channel === undefined) return refuse(404, `There is no channel ${id.slice(0, 64)}.`);
+    if (request.method !== "POST") return refuse(405, "Webhooks are POSTed.", { allow: "POST" });
+    const contentType = request.headers.get("content-type") ?? "";
+    const mediaType = contentType.split(";")[0]?.trim().toLowerCase();
+    if (mediaType !== FORM && mediaType !== "application/json") return refuse(415, `Webhooks are ${FORM}.`);
+    const body = await readBody(request, BODY_CAP, BODY_TIMEOUT);
+    if (body === "too_large") return refuse(413, `At most ${BODY_CAP} bytes.`, { connection: "close" });
+    if (body === "too_slow") return refuse(408, "The body took too long.", { connection: "close" });
+
+    const webhook: WebhookRequest = {
+      channel,
+      canonicalPath: `/webhooks/twilio/${id}${kind === "status" ? "/status" : ""}`,
+      rawQuery: rawQueryOf(request.url),
+      contentType,
+      signature: request.headers.get("x-twilio-signature") ?? undefined,
+      body,
+      receivedAt: seams.clock.now(),
+    };
+    const rejected = reject(webhook, request);
+    if (rejected !== undefined) return rejected;
+    try {
+      if (kind === "status") return await status(webhook);
+      return await inbound(webhook);
+    } catch (error) {
+      // Nothing was made durable, so nothing was taken: the carrier must try again.
+      seams.log.error("webhook.failed", { channel: id, error: String(error) });
+      const code = error instanceof AppError && error.code === "not_found" ? 404 : 503;
+      return refuse(code, "Not accepted, try again.", code === 503 ? { "retry-after": "1" } : {});
+    }
+  }
+
+  function reject(webhook: WebhookRequest, request: Request): Response | undefined {
+    const { channel } = webhook;
+    if (channel.insecureNoSignature) {
+      for (const name of request.headers.keys()) {
+        if (PROXY_HEADERS.test(name)) {
+          seams.log.warn("webhook.proxied", { channel: channel.id, header: name });
+          return refuse(403, "insecure_no_signature takes no requests that came through a proxy.");
+        }
+      }
+      return undefined;
+    }
+    if (seams.reader.authentic(webhook)) return undefined;
+    seams.refused(channel.id, "signature");
+    seams.log.warn("webhook.signature", {
+      channel: channel.id,
+      signed: webhook.signature !== undefined,
+      fix: "Compare server.public_url with the URL Twilio calls, and the auth token with the account's.",
+    });
+    return refuse(403, "The signature is missing or wrong.");
+  }
+
+  async function inbound(webhook: WebhookRequest): Promise<Response> {
+    const event = seams.reader.readInbound(webhook);
+    if (event.kind === "malformed") return malformed(webhook, event);
+    const stranger = foreign(event, webhook.channel, seams.numbers(webhook.channel.id));
+    if (stranger !== undefined) {
+      seams.refused(webhook.channel.id, "account");
+      seams.log.warn("webhook.account", {
+        channel: webhook.channel.id,
+        sid: event.sid,
+        to: redactAddress(event.to),
+        reason: stranger,
+      });
+      return refuse(403, `Refused: ${stranger}.`);
+    }
+    await seams.admit(webhook.channel.id, event);
+    return new Response("<Response/>", { headers: { "content-type": "text/xml" } });
+  }
+
+  async function status(webhook: WebhookRequest): Promise<Response> {
+    const event = seams.reader.readStatus(webhook);
+    if (event.kind === "malformed") return malformed(webhook, event);
+    if (event.accountSid !== undefined && event.accountSid !== webhook.channel.account.accountSid) {
+      seams.refused(webhook.channel.id, "account");
+      return refuse(403, "Refused: the AccountSid is not the channel's.");
+    }
+    await seams.record(event);
+    return new Response(null, { status: 204 });
+  }
+
+  function malformed(webhook: WebhookRequest, { problems }: Malformed): Response {
+    const what = problems.map((problem) => `${problem.path}: ${problem.message}`).join("; ");
+    seams.log.warn("webhook.malformed", { channel: webhook.channel.id, reason: what });
+    return refuse(400, what);
+  }
+}
+
+/**
+ * A refusal as XML with the reason in a comment: Twilio texts a text/plain answer to the person, and shows
+ * the XML in its debugger.
+ */
+function refuse(status: number, reason: string, headers: Record<string, string> = {}): Response {
+  const comment = reason.replace(/[<>&-]/g, " ");
+  return new Response(`<?xml version="1.0"?><!-- ${comment} --><Response/>`, {
+    status,
+    headers: { "content-type": "text/xml", ...headers },
+  });
+}
+
+/** The query as it was sent. `URL` would re-encode it, and every byte of it is signed. */
+function rawQueryOf(url: string): string {
+  const mark = url.indexOf("?");
+  return mark < 0 ? "" : url.slice(mark + 1);
+}
