@@ -14,11 +14,15 @@ export interface TextTools {
    * Cuts at natural boundaries into bodies of at most 1,600 characters (UTF-16 units), never inside a grapheme
    * or a URL (unless one alone is longer). A text that fits is returned as it is, one of whitespace alone gives
    * no part. With `hint`, every part but the last ends in it, on a line of its own; with `numbered`, parts begin
-   * with `1/3 ` where there are several. Both count within the limit. Between parts only whitespace is left out.
+   * with `1/3 ` where there are several. Both count within the limit, and within `segments`, the most a part may
+   * cost. Between parts only whitespace is left out.
    *
    * @throws RangeError when the hint leaves less than 400 characters for the text.
    */
-  split(text: string, options: { readonly hint?: string; readonly numbered?: boolean }): readonly string[];
+  split(
+    text: string,
+    options: { readonly hint?: string; readonly numbered?: boolean; readonly segments?: number },
+  ): readonly string[];
   /**
    * At most so many segments and characters, ending in `…` where something was cut; in GSM-7 text that is
    * written `...`, since the character itself would make the message UCS-2. Empty when not even that fits.

@@ -145,32 +145,33 @@ export function renderHtml(html: string, tags: Tags): string {
   const flow = new HtmlFlow(tags);
   let at = 0;
   while (at < html.length) {
-    const open = html.indexOf("<", at);
-    if (open < 0) break;
-    const comment = html.startsWith("<!--", open);
-    const end = comment ? html.indexOf("-->", open + 4) : html.indexOf(">", open);
+    const first = html.indexOf("<", at);
+    if (first < 0) break;
+    const comment = html.startsWith("<!--", first);
+    const end = comment ? html.indexOf("-->", first + 4) : html.indexOf(">", first);
     if (end < 0) break;
+    const open = comment ? first : html.lastIndexOf("<", end);
+    const raw = html.slice(open, end + (comment ? 3 : 1));
     flow.add(proseText(html.slice(at, open)));
-    at = end + (comment ? 3 : 1);
-    const raw = html.slice(open, at);
-    if (/^<pre[\s>]/i.test(raw)) {
-      const close = html.toLowerCase().indexOf("</pre>", at);
-      const stop = close < 0 ? html.length : close;
-      flow.add(
-        verbatim(
-          decodeEntities(
-            html
-              .slice(at, stop)
-              .replace(/^\n/, "")
-              .replace(/<\/?code[^>]*>/gi, ""),
-          ),
-        ),
-      );
-      at = close < 0 ? html.length : close + 6;
-    } else flow.tag(raw);
+    at = open + raw.length;
+    if (/^<pre[\s>]/i.test(raw)) at = addPreformatted(html, at, flow);
+    else flow.tag(raw);
   }
   flow.add(proseText(html.slice(at)));
   return flow.finish();
+}
+
+/** What stands in `<pre>`, from `start` on; returns where it ends. */
+function addPreformatted(html: string, start: number, flow: HtmlFlow): number {
+  const closing = /<\/pre\s*>/gi;
+  closing.lastIndex = start;
+  const match = closing.exec(html);
+  const text = html
+    .slice(start, match?.index)
+    .replace(/^\n/, "")
+    .replace(/<\/?code[^>]*>/gi, "");
+  flow.add(verbatim(decodeEntities(text)));
+  return match === null ? html.length : closing.lastIndex;
 }
 
 /** Text as Markdown or HTML holds it: entities read, runs of spaces and tabs made one, lines kept. */

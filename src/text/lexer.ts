@@ -8,7 +8,7 @@ const MAX_INLINE = 20_000;
 /**
  * marked's own grammar (CommonMark and GitHub's tables, task lists, strike-through and bare URLs) with four
  * differences, each because a reply is mostly read and rarely written as Markdown:
- * - arithmetic, globs and identifiers keep their stars and underscores (see `literalDelimiters`);
+ * - arithmetic, globs and identifiers keep their stars and underscores (see `maskLiterals`);
  * - a line under a line makes a heading only from three characters on, so a lone `-` or `=` stays;
  * - nesting is bounded, what lies deeper stays as text, so that no input takes the stack or long to read;
  * - a run of more than 20,000 characters without a blank line is not searched for emphasis and links.

@@ -60,7 +60,7 @@ export function layOut(marked: string, layout: Layout): string {
   const indent = layout === "close" ? " " : "  ";
   const tidy = mapProse(marked, (prose) =>
     prose
-      .replace(/ +(?=[\n\uFDD2\uFDD3])/g, "")
+      .replace(/ +(?=[\n\uFDD2\uFDD3])|(?<=[\n\uFDD2\uFDD3]) +/g, "")
       .replace(/[\n\uFDD2\uFDD3]+/g, strongest)
       .replace(/[\uFDD2-\uFDD5]/g, (mark) => {
         if (mark === Mark.GAP) return gap;

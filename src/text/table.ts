@@ -24,10 +24,8 @@ export function renderTable(table: Tokens.Table, tags: Tags): string {
 function isWide(rows: readonly (readonly string[])[]): boolean {
   const columns = rows[0]?.length ?? 0;
   if (columns <= BY_PLACE.columns) return false;
-  const longest = Math.max(
-    ...rows.map((row) => row.reduce((sum, cell) => sum + withoutMarks(cell).length, 0)),
-  );
-  return columns > BY_PLACE.shortColumns || longest > BY_PLACE.shortLine;
+  const length = (row: readonly string[]) => row.reduce((sum, cell) => sum + withoutMarks(cell).length, 0);
+  return columns > BY_PLACE.shortColumns || rows.some((row) => length(row) > BY_PLACE.shortLine);
 }
 
 function records(header: readonly string[], rows: readonly (readonly string[])[]): string {

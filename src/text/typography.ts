@@ -119,7 +119,7 @@ const ANY = new RegExp(
 const OTHER_SCRIPT =
   /[[\p{L}\p{M}]--\p{Script=Latin}--\p{Script=Inherited}--\p{Script=Common}--[ΓΔΘΛΞΠΣΦΨΩ]]|[\u3001-\u3003\u3008-\u3011\uFF01-\uFF0F\uFF1A-\uFF20\u060C\u061B\u061F\u06D4\u0660-\u0669\u06F0-\u06F9]/v;
 
-export function hasOtherScript(text: string): boolean {
+function hasOtherScript(text: string): boolean {
   return OTHER_SCRIPT.test(text);
 }
 
@@ -156,7 +156,10 @@ function plainLine(line: string): string {
   return plainPunctuation(line.normalize("NFC"))
     .replace(DRAWN, plainDrawn)
     .replace(EXPONENT, plainExponent)
-    .replace(/(\p{L}?)( ?)°(?= ?([CFK]\b)?)/gu, plainDegree)
+    .replace(/(?<=\b[nN])°/g, "o")
+    .replace(/°(?= ?[CFK]\b)/g, "")
+    .replace(/ ?°(?=\p{L})/gu, " deg ")
+    .replace(/ ?°/g, " deg")
     .replace(/(\d?)([½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒↉])/gu, (_, whole: string, fraction: string) =>
       whole === "" ? (PLAIN.get(fraction) ?? fraction) : `${whole} ${PLAIN.get(fraction) ?? fraction}`,
     )
@@ -187,12 +190,6 @@ function plainExponent(raised: string, offset: number, line: string): string {
   const before = line.slice(Math.max(0, offset - 4), offset);
   if (/(?:^|[^\p{L}])(?:[kcdm]?m|in|ft|yd|mi|s)$/u.test(before) && /^[23]$/.test(plain)) return plain;
   return /[\p{L}\p{N})]$/u.test(before) ? `^${plain}` : plain;
-}
-
-function plainDegree(_: string, letter: string, space: string, unit?: string): string {
-  if (unit !== undefined) return letter + space;
-  if (letter !== "" && space === "") return `${letter}o`;
-  return `${letter} deg`;
 }
 
 function plainCurrency(
