@@ -19,7 +19,10 @@ export interface SignalCase {
     readonly link: string | null;
     readonly origin?: string;
   };
-  /** Written before the annotation was first run on it. */
+  /**
+   * Written before the annotation was first run on it. What it missed then was mended by rule, so the figures of
+   * these messages too are of texts it has seen; only new messages measure it blindly.
+   */
   readonly held_out?: boolean;
 }
 

@@ -1,8 +1,23 @@
+import {
+  type After,
+  type Before,
+  type Case,
+  isFollowedByEnter,
+  isOwnLine,
+  isSentTo,
+  kindsAround,
+  labelAfter,
+  labelBefore,
+  NEAR,
+  nounAfter,
+  type Slot,
+  sentence,
+  slotOf,
+} from "./annotation-context.ts";
+import { Kind } from "./annotation-kinds.ts";
 import type { Label, Noun } from "./annotation-labels.ts";
-import type { Candidate } from "./annotation-numbers.ts";
+import type { Candidate } from "./annotation-marks.ts";
 import type { Reading } from "./annotation-reading.ts";
-import { Kind } from "./annotation-terms.ts";
-import { CharClass, classAt } from "./annotation-text.ts";
 
 /** A candidate with what was found for and against it. */
 export interface Judged {
@@ -14,12 +29,11 @@ export interface Judged {
   readonly noun?: Noun;
 }
 
+const NUMBER_WORD = /numbe|numer|nummer|numar| no$| nr$/;
+
 /** The least score of a code. */
 export const ENOUGH = 0.5;
 
-/** How far a label speaks for a number, in words that are not themselves `is`, `number` and the like. */
-const FAR = 14;
-const NEAR = 3;
 const BASE: Readonly<Record<Noun, number>> = {
   secret: 0.97,
   pickup: 0.95,
@@ -27,9 +41,6 @@ const BASE: Readonly<Record<Noun, number>> = {
   code: 0.93,
   pass: 0.92,
 };
-/** Words that do not come between a label and its number. */
-const LINKING = Kind.copula | Kind.number | Kind.enter | Kind.to | Kind.validity | Kind.secret | Kind.verify;
-
 /** Scores all candidates of a message, in its order; those that are nothing at all are left out. */
 export function judge(
   reading: Reading,
@@ -37,11 +48,16 @@ export function judge(
   candidates: readonly Candidate[],
 ): readonly Judged[] {
   const judged: Judged[] = [];
+  const unlabelled = candidates.filter((candidate) => !isLabelled(reading, labels, candidate));
   for (const [index, candidate] of candidates.entries()) {
     const taken = judged.filter((j) => j.score >= ENOUGH).map((j) => j.candidate);
     const next = candidates[index + 1];
     // Capitals alone are a brand where there is a number to choose.
-    if (candidate.shape === "letters" && candidates.some((other) => other.shape !== "letters" && other.doubt === undefined)) continue;
+    if (
+      candidate.shape === "letters" &&
+      candidates.some((other) => other.shape !== "letters" && other.doubt === undefined)
+    )
+      continue;
     const verdict = judgeOne({
       reading,
       labels,
@@ -49,23 +65,18 @@ export function judge(
       next,
       taken,
       earlier: candidates.slice(0, index),
-      alone: candidates.length === 1,
+      alone: unlabelled.every((other) => other === candidate),
     });
     if (verdict !== undefined) judged.push(verdict);
   }
   return judged;
 }
 
-interface Case {
-  readonly reading: Reading;
-  readonly labels: readonly Label[];
-  readonly candidate: Candidate;
-  readonly next: Candidate | undefined;
-  /** The candidates before it. */
-  readonly earlier: readonly Candidate[];
-  /** Those of them that are codes. */
-  readonly taken: readonly Candidate[];
-  readonly alone: boolean;
+/** Said to be something else, whatever the candidates around it are. */
+function isLabelled(reading: Reading, labels: readonly Label[], candidate: Candidate): boolean {
+  if (candidate.other !== undefined || candidate.doubt !== undefined) return true;
+  const seen = { reading, labels, candidate, next: undefined, earlier: [], taken: [], alone: false };
+  return labelBefore(seen).other !== undefined;
 }
 
 function judgeOne(c: Case): Judged | undefined {
@@ -77,8 +88,9 @@ function judgeOne(c: Case): Judged | undefined {
     const direct = directNoun(c, before, slot);
     if (direct !== undefined) return direct;
   }
-  if (before.other !== undefined) {
-    const label = c.reading.text.slice(before.other.start, before.other.end).trim();
+  const other = before.other ?? labelAfter(c);
+  if (other !== undefined) {
+    const label = c.reading.text.slice(other.start, other.end).trim();
     return { candidate, score: 0.1, reason: `labelled "${label}"` };
   }
   const after = nounAfter(c, slot);
@@ -95,97 +107,6 @@ function judgeOne(c: Case): Judged | undefined {
   return withoutNoun(c, slot);
 }
 
-interface Before {
-  /** The noun that the candidate may be the code of. */
-  readonly label: Label | undefined;
-  /** A label that says it is something else. */
-  readonly other: Label | undefined;
-  readonly words: number;
-  readonly lines: number;
-}
-
-/** Looks back through the sentence for the nearest label that can speak for the candidate. */
-function labelBefore(c: Case): Before {
-  const { reading, labels, candidate } = c;
-  let linking = 0;
-  let thing: Label | undefined;
-  for (let i = reading.termFrom(candidate.start) - 1; i >= 0; i--) {
-    const label = labels[i];
-    if (label === undefined || label.end > candidate.start) continue;
-    if (reading.stops(label.end, candidate.start) > 0) break;
-    const total = reading.words(label.end, candidate.start);
-    const words = Math.max(0, total - linking);
-    if (words > FAR) break;
-    const lines = reading.lines(label.end, candidate.start);
-    const crossed = c.taken.some((t) => t.start >= label.end);
-    const owned =
-      c.earlier.some((e) => e.start >= label.end) ||
-      /[,，、]/.test(reading.text.slice(label.end, candidate.start));
-    if (label.role === "noun") {
-      if (crossed) break;
-      // `the code for your account is 4821`
-      if (thing !== undefined && label.warned) break;
-      return { label, other: undefined, words, lines };
-    }
-    if (label.role === "other" && thing === undefined && lines === 0 && !owned) {
-      const reach = (label.kinds & Kind.reach) !== 0 ? 3 : 1;
-      if (words <= reach) return { label: undefined, other: label, words, lines };
-    }
-    if (
-      (label.role === "thing" || label.role === "number") &&
-      thing === undefined &&
-      words === 0 &&
-      lines === 0
-    ) {
-      if (total < 1 && !endsInColon(c, label)) return { label: undefined, other: label, words, lines };
-      thing = label;
-    }
-    if ((label.kinds & LINKING) !== 0) linking += reading.words(label.start, label.end);
-  }
-  return { label: undefined, other: thing, words: 0, lines: 0 };
-}
-
-function endsInColon(c: Case, label: Label): boolean {
-  return c.reading.text.slice(label.end, c.candidate.start).includes(":");
-}
-
-interface Slot {
-  /** Where a code is expected: at the start, after a colon, `is` or `enter`, in brackets. */
-  readonly open: boolean;
-  readonly kind: "start" | "colon" | "copula" | "enter" | "noun" | "comma" | "to" | "word";
-}
-
-/** What stands right before the candidate. */
-function slotOf(c: Case): Slot {
-  const { reading, candidate } = c;
-  const { text } = reading;
-  let i = candidate.start - 1;
-  if (candidate.written !== undefined && candidate.shape === "digits")
-    i -= candidate.written.length - candidate.value.length;
-  let mark = false;
-  while (i >= 0) {
-    const char = text.charAt(i);
-    if (char === "\n") return { open: true, kind: "start" };
-    if (":=>[({\"'-|#~".includes(char)) mark ||= char !== "-" || text.charAt(i - 1) === " ";
-    else if (char !== " " && char !== "*" && char !== "<") break;
-    i -= 1;
-  }
-  if (i < 0 || reading.stops(i, i + 1) > 0 || "]".includes(text.charAt(i)))
-    return { open: true, kind: "start" };
-  if (mark) return { open: true, kind: "colon" };
-  const term = reading.terms[reading.termFrom(candidate.start) - 1];
-  if (term !== undefined && term.end >= i + 1 && term.start <= i) {
-    if ((term.kinds & Kind.copula) !== 0 && (term.kinds & Kind.to) === 0)
-      return { open: true, kind: "copula" };
-    if ((term.kinds & Kind.enter) !== 0) return { open: true, kind: "enter" };
-    if ((term.kinds & (Kind.secret | Kind.code | Kind.pass | Kind.pickup | Kind.cond)) !== 0)
-      return { open: true, kind: "noun" };
-    if ((term.kinds & Kind.to) !== 0) return { open: false, kind: "to" };
-  }
-  if (",，、".includes(text.charAt(i))) return { open: false, kind: "comma" };
-  return { open: false, kind: "word" };
-}
-
 /** `code: 4821`, `code is 4821`, `code for Example 4821`. */
 function directNoun(c: Case, before: Before, slot: Slot): Judged | undefined {
   const { candidate, reading } = c;
@@ -193,7 +114,7 @@ function directNoun(c: Case, before: Before, slot: Slot): Judged | undefined {
   if (label?.noun === undefined) return undefined;
   const tight = before.words === 0 || slot.kind === "colon" || slot.kind === "copula";
   let score = BASE[label.noun] - 0.02 * before.words;
-  if (slot.kind === "to" && before.words > 0) score = sentTo(c, label) ? 0.2 : score - 0.35;
+  if (slot.kind === "to" && before.words > 0) score = isSentTo(c) ? 0.2 : score - 0.35;
   if (candidate.shape === "letters") {
     if (!tight || !isLonelyCapital(reading, candidate)) return undefined;
     score -= 0.2;
@@ -208,17 +129,6 @@ function directNoun(c: Case, before: Before, slot: Slot): Judged | undefined {
   return weigh(c, score, "after a code's name", label);
 }
 
-/** `your PIN will be sent to 4821`: between a code's name and a number, what follows is where it goes. */
-function sentTo(c: Case, noun: Label): boolean {
-  const { reading, labels, candidate } = c;
-  for (let i = reading.termFrom(noun.end); i < labels.length; i++) {
-    const label = labels[i];
-    if (label === undefined || label.start >= candidate.start) return false;
-    if ((label.kinds & (Kind.send | Kind.reach)) !== 0) return true;
-  }
-  return false;
-}
-
 /** Capitals alone are a code only where the message is not written in capitals and no other capitals follow. */
 function isLonelyCapital(reading: Reading, candidate: Candidate): boolean {
   const { text, terms } = reading;
@@ -227,33 +137,6 @@ function isLonelyCapital(reading: Reading, candidate: Candidate): boolean {
   const lower = text.replace(/[^a-z]/g, "").length;
   const upper = text.replace(/[^A-Z]/g, "").length - candidate.value.length;
   return lower >= upper && !/^ [A-Z]{2,}/.test(text.slice(candidate.end, candidate.end + 4));
-}
-
-interface After {
-  readonly label: Label;
-  readonly words: number;
-  readonly lines: number;
-}
-
-/** `4821 is your Example code`: the first noun after it in the sentence that is not another number's. */
-function nounAfter(c: Case, slot: Slot): After | undefined {
-  const { reading, labels, candidate, next } = c;
-  for (let i = reading.termFrom(candidate.end); i < labels.length; i++) {
-    const label = labels[i];
-    if (label === undefined) break;
-    const words = reading.words(candidate.end, label.start);
-    if (words > FAR || reading.stops(candidate.end, label.start) > 0) break;
-    if (next !== undefined && next.start < label.start && next.doubt === undefined) break;
-    if (label.role !== "noun") continue;
-    const owned =
-      next !== undefined &&
-      next.start >= label.end &&
-      reading.words(label.end, next.start) <= NEAR &&
-      reading.stops(label.end, next.start) === 0;
-    if (owned && next.doubt === undefined && slot.kind !== "start") return undefined;
-    return { label, words, lines: reading.lines(candidate.end, label.start) };
-  }
-  return undefined;
 }
 
 function beforeNoun(c: Case, after: After, slot: Slot): Judged {
@@ -268,7 +151,8 @@ function beforeNoun(c: Case, after: After, slot: Slot): Judged {
   else if (slot.kind === "to") score = 0.3;
   else if (slot.kind === "comma") score = (copula ? 0.94 : 0.66) - 0.04 * after.words;
   else score = (copula ? 0.75 : after.words <= 2 ? 0.6 : 0.42) - 0.01 * after.words;
-  if (candidate.shape === "mixed" && !(slot.open && (copula || candidate.grouped))) score = 0.3;
+  const open = slot.open || (slot.kind === "comma" && copula);
+  if (candidate.shape === "mixed" && !(open && (copula || candidate.grouped))) score = 0.3;
   return weigh(c, score, "before a code's name", after.label);
 }
 
@@ -309,29 +193,31 @@ function withoutNoun(c: Case, slot: Slot): Judged | undefined {
     const own = isOwnLine(reading, candidate);
     let score = slot.open && slot.kind !== "copula" ? 0.76 : slot.kind === "copula" ? 0.6 : 0.34;
     if (own) score = 0.84;
-    if (calm.warned && !own && slot.kind !== "start" && slot.kind !== "enter") score -= 0.3;
+    const short = sentence(c).words <= 3;
+    if (calm.warned && !own && !(slot.kind === "start" && short) && slot.kind !== "enter") score -= 0.3;
     if (gap > 25) score -= 0.15;
     return weigh(c, score + likely, "in a message about a code", calm);
   }
   if (reading.retriever && unclaimed)
     return weigh(c, slot.open ? 0.85 : 0.7, "in a message for Android's SMS Retriever", undefined);
-  const intent = (reading.kinds & Kind.verify) !== 0;
+  const around = kindsAround(c);
+  const entered = slot.kind === "enter" || isFollowedByEnter(c);
+  if (entered && unclaimed && hasAny(around, Kind.verify | Kind.confirm))
+    return weigh(c, 0.8 + likely, "to be entered", undefined);
+  const intent = hasAny(around, Kind.verify);
   const support = (reading.kinds & (Kind.warn | Kind.validity)) !== 0;
   if (intent && unclaimed && c.alone && (reading.kinds & (Kind.booking | Kind.appointmentStrong)) === 0) {
-    const score = (slot.open ? 0.66 : 0.4) + likely + (support ? 0.08 : 0);
+    const score = (slot.open ? 0.66 : slot.kind === "comma" ? 0.5 : 0.4) + likely + (support ? 0.08 : 0);
     return weigh(c, score, "in a message about signing in", undefined);
   }
-  if (slot.kind === "enter" && support && unclaimed)
-    return weigh(c, 0.6 + likely, "to be entered", undefined);
+  if (entered && support && unclaimed) return weigh(c, 0.6 + likely, "to be entered", undefined);
+  if (unclaimed && c.alone && (slot.kind === "start" || slot.kind === "colon") && isFollowedByEnter(c))
+    return weigh(c, 0.56 + likely, "to be entered", undefined);
+  if (c.alone && unclaimed && slot.open && (reading.kinds & Kind.warn) !== 0)
+    return weigh(c, 0.55 + likely, "not to be shared", undefined);
+  if (c.alone && isOwnLine(reading, candidate) && (reading.kinds & Kind.validity) !== 0)
+    return weigh(c, 0.62, "by itself, with a time limit", undefined);
   return weigh(c, 0.3 + likely, "by its shape", undefined);
-}
-
-function isOwnLine(reading: Reading, candidate: Candidate): boolean {
-  const { text } = reading;
-  const start = text.lastIndexOf("\n", candidate.start - 1) + 1;
-  const stop = text.indexOf("\n", candidate.end);
-  const end = stop < 0 ? text.length : stop;
-  return reading.words(start, candidate.start) === 0 && reading.words(candidate.end, end) === 0;
 }
 
 /** Lowers a score where the message is about something that codes of that kind are not for. */
@@ -339,31 +225,21 @@ function weigh(c: Case, score: number, reason: string, label: Label | undefined)
   const { reading, candidate } = c;
   const noun = label?.noun;
   const kinds = reading.kinds;
-  const proves =
-    (kinds & (Kind.verify | Kind.validity)) !== 0 ||
-    noun === "secret" ||
-    noun === "pickup" ||
-    reading.retriever;
+  // What has letters is more often a coupon or a reference: only its own sentence speaks for it.
+  const around = candidate.shape === "digits" ? kindsAround(c) : sentence(c).kinds;
+  // A time limit proves nothing here: offers have one too.
+  const proves = hasAny(around, Kind.verify) || noun === "secret" || noun === "pickup" || reading.retriever;
   let weighed = score;
   let why = reason;
-  if (((kinds & Kind.promo) !== 0 || hasPercent(reading)) && !proves) {
+  if ((hasAny(kinds, Kind.promo) || hasPercent(reading)) && !proves) {
     weighed *= 0.35;
     why = "in an advertisement";
-  }
-  const softer = noun === "cond" || noun === "code";
-  if (softer && (kinds & Kind.booking) !== 0 && !hasAny(kinds, Kind.warn | Kind.validity | Kind.verify)) {
-    if (noun === "cond" || candidate.shape !== "digits") {
-      weighed *= 0.4;
-      why = "a booking's reference";
-    }
-  }
-  if (
-    noun === "cond" &&
-    hasAny(kinds, Kind.paymentStrong) &&
-    !hasAny(kinds, Kind.warn | Kind.validity | Kind.verify | Kind.enter)
-  ) {
+  } else if (!proves && !hasAny(kinds, Kind.validity) && noun !== "pass" && isCouponLike(candidate.value)) {
+    weighed *= 0.5;
+    why = "looks like a coupon";
+  } else if (isReference(c, label)) {
     weighed *= 0.4;
-    why = "a receipt's reference";
+    why = "a booking's or receipt's reference";
   }
   if (candidate.value.length > 8) weighed -= noun === "secret" || noun === "pass" ? 0.05 : 0.2;
   const bounded = Math.max(0, Math.min(0.99, weighed));
@@ -373,6 +249,33 @@ function weigh(c: Case, score: number, reason: string, label: Label | undefined)
     reason: why,
     ...(noun === undefined ? {} : { noun }),
   };
+}
+
+/**
+ * Confirmation and authorization codes of bookings and receipts, and what bookings call a code when it has letters:
+ * references, unless the sentence does something with them. For a `confirmation number` nothing else is needed.
+ */
+function isReference(c: Case, label: Label | undefined): boolean {
+  const { reading, candidate } = c;
+  const noun = label?.noun;
+  if (label === undefined || (noun !== "cond" && noun !== "code")) return false;
+  const lettered = candidate.shape !== "digits";
+  const useful = Kind.warn | Kind.validity | Kind.verify;
+  const booked = hasAny(reading.kinds, Kind.booking | Kind.travel);
+  if (booked && lettered) return !hasAny(sentence(c).kinds, useful);
+  if (noun === "code") return false;
+  const around = lettered ? sentence(c).kinds : kindsAround(c);
+  const numbered = NUMBER_WORD.test(reading.folded.slice(label.start, label.end));
+  if (booked && numbered) return !hasAny(sentence(c).kinds, useful | Kind.enter);
+  if (booked) return !hasAny(around, useful);
+  return (
+    (numbered || hasAny(reading.kinds, Kind.paymentStrong)) && !hasAny(sentence(c).kinds, useful | Kind.enter)
+  );
+}
+
+/** `SAVE20`, `MAI15`: a word and a number, as coupons have it and codes made by chance hardly ever. */
+function isCouponLike(value: string): boolean {
+  return /^(?=[A-Z]*[AEIOU])[A-Z]{3,}\d{1,4}$/.test(value);
 }
 
 /** Shares are of prices; codes that prove something do not come with them. */
@@ -386,9 +289,10 @@ function hasAny(kinds: number, bits: number): boolean {
 
 /** A message of nothing but the number, or of a name and the number. */
 export function isBare(reading: Reading, candidate: Candidate): boolean {
-  const rest = reading.words(0, candidate.start) + reading.words(candidate.end, reading.text.length);
-  if (rest > 2) return false;
-  if (rest === 0) return true;
-  const before = reading.text.slice(0, candidate.start).trimEnd();
-  return /[:\]\->]$/.test(before) && classAt(before, 0) !== CharClass.digit;
+  const before = reading.words(0, candidate.start);
+  const after = reading.words(candidate.end, reading.text.length);
+  if (before + after > 2) return false;
+  if (before + after === 0) return true;
+  if (before > 0) return /[:\]\->]\s*$/.test(reading.text.slice(0, candidate.start));
+  return candidate.value.length === 6 && (reading.kinds & ~(Kind.copula | Kind.neutral)) === 0;
 }

@@ -1,5 +1,6 @@
+import { Kind, NOUN } from "./annotation-kinds.ts";
 import type { Reading } from "./annotation-reading.ts";
-import { Kind, NOUN, type Term } from "./annotation-terms.ts";
+import type { Term } from "./annotation-terms.ts";
 
 /** What a term of a message says about a number beside it, after looking at its neighbours. */
 export interface Label extends Term {

@@ -1,5 +1,5 @@
+import { Kind } from "./annotation-kinds.ts";
 import type { Reading } from "./annotation-reading.ts";
-import { Kind } from "./annotation-terms.ts";
 import type { Link } from "./annotation-urls.ts";
 
 /** The link that proves or resets something for whoever opens it, with how sure that is (0 to 1). */

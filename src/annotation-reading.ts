@@ -1,3 +1,4 @@
+import { Kind } from "./annotation-kinds.ts";
 import {
   androidHash,
   hasRetrieverMark,
@@ -5,7 +6,7 @@ import {
   originBound,
   type Span,
 } from "./annotation-origin.ts";
-import { findTerms, Kind, type Term } from "./annotation-terms.ts";
+import { findTerms, type Term } from "./annotation-terms.ts";
 import { CharClass, classAt, normalise } from "./annotation-text.ts";
 import { findLinks, type Link } from "./annotation-urls.ts";
 
@@ -87,17 +88,24 @@ function isStop(text: string, index: number): boolean {
   const next = text.charAt(index + 1);
   if (char === ";") return next === " " || next === "\n";
   if (classAt(text, index + 1) === CharClass.digit || /[a-z.]/.test(next)) return false;
+  // `U.S.`, `GOV.UK`
+  if (/[A-Z]/.test(next)) return !/[A-Z]/.test(text.charAt(index - 1));
   if (next !== " ") return true;
   const after = text.charAt(index + 2);
   if (classAt(text, index + 2) !== CharClass.digit && after !== after.toLowerCase())
     return !isInitial(text, index);
-  // `No. 4821`, `Ref. 4821`, `Rs. 500`: short words before a full stop and a number.
+  return !isAbbreviation(text, index);
+}
+
+/** `No. 4821`, `Ref. 4821`, `Rs. 500`, `Buchungsnr. 4821`: words cut short before a number. */
+function isAbbreviation(text: string, index: number): boolean {
   let start = index;
-  while (start > 0 && index - start <= 5 && classAt(text, start - 1) === CharClass.letter) start -= 1;
-  const length = index - start;
-  if (length === 0 || length > 4) return true;
-  const term = findTerms(text.slice(start, index).toLowerCase())[0];
-  return term === undefined ? length > 2 : (term.kinds & ABBREVIATING) === 0;
+  while (start > 0 && index - start < 24 && classAt(text, start - 1) === CharClass.letter) start -= 1;
+  const word = text.slice(start, index).toLowerCase();
+  if (word === "") return false;
+  if (word.length > 4) return /(?:nr|no|num|tel)$/.test(word);
+  const term = findTerms(word)[0];
+  return term === undefined ? word.length <= 2 : (term.kinds & ABBREVIATING) !== 0;
 }
 
 /** One letter before the full stop, as in `J. Smith`. */

@@ -25,28 +25,42 @@ const DIGIT_ZEROS = [
 /** What a character is to the word search. */
 export const CharClass = { other: 0, letter: 1, digit: 2, unspaced: 3 } as const;
 
-const CLEAN = cleaning();
-const FOLD = folding();
-const CLASS = classes();
+interface Tables {
+  /** What each UTF-16 unit becomes in `text`. */
+  readonly clean: Uint16Array;
+  /** What each unit of `text` becomes in `folded`. */
+  readonly fold: Uint16Array;
+  /** `CharClass` of each unit. */
+  readonly class: Uint8Array;
+}
+
+let tables: Tables | undefined;
+
+/** Built at the first message. */
+function lookup(): Tables {
+  tables ??= { clean: cleaning(), fold: folding(), class: classes() };
+  return tables;
+}
 
 /** The class of the character at `index`; `unspaced` letters are of scripts that put no spaces between words. */
 export function classAt(text: string, index: number): number {
-  return index >= 0 && index < text.length ? (CLASS[text.charCodeAt(index)] ?? 0) : 0;
+  return index >= 0 && index < text.length ? (lookup().class[text.charCodeAt(index)] ?? 0) : 0;
 }
 
 /** Lower case without accents, as `NormalText.folded`; used for the entries of the lexicon too. */
 export function fold(text: string): string {
-  return mapUnits(text, FOLD);
+  return mapUnits(text, lookup().fold);
 }
 
 /** Linear in the length of the text. */
 export function normalise(original: string): NormalText {
   const out: number[] = [];
   const at: number[] = [];
+  const { clean } = lookup();
   let moved = false;
   for (let i = 0; i < original.length; i++) {
     const unit = original.charCodeAt(i);
-    let to = CLEAN[unit] ?? unit;
+    let to = clean[unit] ?? unit;
     let width = 1;
     if (unit === 0x0d) to = original.charCodeAt(i + 1) === 0x0a ? DROP : 0x0a;
     if (unit === 0xd835) {
@@ -65,7 +79,7 @@ export function normalise(original: string): NormalText {
   }
   at.push(original.length);
   const text = unitsToString(out);
-  const folded = mapUnits(text, FOLD);
+  const folded = fold(text);
   return moved ? { text, folded, origin: Uint32Array.from(at) } : { text, folded };
 }
 

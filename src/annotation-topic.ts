@@ -1,5 +1,5 @@
+import { Kind } from "./annotation-kinds.ts";
 import type { Reading } from "./annotation-reading.ts";
-import { Kind } from "./annotation-terms.ts";
 
 export type Topic = "delivery" | "appointment" | "payment";
 

@@ -11,11 +11,11 @@
  * address, an account or a sign-in.
  */
 import { ENOUGH, isBare, type Judged, judge } from "./annotation-judge.ts";
+import { Kind } from "./annotation-kinds.ts";
 import { labelTerms } from "./annotation-labels.ts";
 import { confirmationLink } from "./annotation-links.ts";
 import { readNumbers } from "./annotation-numbers.ts";
 import { type Reading, readMessage } from "./annotation-reading.ts";
-import { Kind } from "./annotation-terms.ts";
 import { normalise, originalOffset } from "./annotation-text.ts";
 import { deliveryWords, guessTopic } from "./annotation-topic.ts";
 
@@ -110,12 +110,14 @@ export function redactCodes(
   spans.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   let out = "";
   let done = 0;
+  let copied = 0;
   for (const [start, end] of spans) {
     if (start < done) continue;
-    out += text.slice(originalOffset(normal, done), originalOffset(normal, start)) + REDACTED;
+    out += text.slice(copied, originalOffset(normal, start)) + REDACTED;
     done = end;
+    copied = originalOffset(normal, end);
   }
-  return out + text.slice(originalOffset(normal, done));
+  return out + text.slice(copied);
 }
 
 /** Where an occurrence of a value at `start` ends, single separators between its characters allowed. */
