@@ -3,14 +3,12 @@ import { AppError } from "../errors.ts";
 import type { CommandAgent } from "../settings.ts";
 import { startDeadline } from "./deadline.ts";
 import { excerpt } from "./excerpt.ts";
-import { NotStarted, type ProcessEnd, runProcess } from "./process.ts";
+import { type ProcessEnd, runProcess } from "./process.ts";
+import { NotStarted, programEnv } from "./process-group.ts";
 import type { AgentSeams } from "./seams.ts";
 import { turnJson } from "./turn-json.ts";
 
 const MAX_OUTPUT = 64 * 1024;
-
-/** Where the service itself was started without a PATH, as some init systems do. */
-const FALLBACK_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 /**
  * Runs a program for each turn: the turn as one line of JSON on stdin, the reply on stdout. No output is
@@ -23,7 +21,7 @@ export function createCommandAgent(settings: CommandAgent, seams: AgentSeams): A
     throw new AppError("invalid", `Agent ${id} has no command.`, {
       problems: [{ path: `agents.${id}.command`, message: "Write it like [./reply.sh, --brief]." }],
     });
-  const env = environment(settings, seams.env);
+  const env = programEnv(settings.env, seams.env);
   const secrets = Object.values(settings.env).filter((value) => value.length >= 8);
   const running = new Set<Promise<unknown>>();
   const closing = new AbortController();
@@ -79,14 +77,5 @@ export function createCommandAgent(settings: CommandAgent, seams: AgentSeams): A
       closing.abort(new Error("the agent is closed"));
       await Promise.all(running);
     },
-  };
-}
-
-function environment(settings: CommandAgent, own: AgentSeams["env"]): Readonly<Record<string, string>> {
-  return {
-    PATH: own.PATH ?? FALLBACK_PATH,
-    ...(own.HOME === undefined ? {} : { HOME: own.HOME }),
-    ...(own.LANG === undefined ? {} : { LANG: own.LANG }),
-    ...settings.env,
   };
 }

@@ -39,3 +39,13 @@ export function startDeadline(clock: Clock, timeout: number, outer: AbortSignal,
     },
   };
 }
+
+/** What `work` gives, or the signal's reason as soon as it aborts, whatever `work` does meanwhile. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

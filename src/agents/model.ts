@@ -1,72 +1,107 @@
+import type { LanguageModelV4, SharedV4ProviderOptions } from "@ai-sdk/provider";
 import { AppError } from "../errors.ts";
 import type { LlmAgent } from "../settings.ts";
 import { type ExchangeOptions, post } from "./exchange.ts";
 
-/** The SDK, loaded with the first turn: a service without an llm agent never pays its memory and start-up time. */
-export type Sdk = typeof import("ai");
-
-/** A language model of any provider. */
-type Model = Parameters<Sdk["wrapLanguageModel"]>[0]["model"];
+/** A language model of any provider, for one turn. */
+export interface Model {
+  readonly model: LanguageModelV4;
+  /** Sent with every request. */
+  readonly providerOptions: SharedV4ProviderOptions;
+}
 
 /** Makes the model for one turn, whose requests go through `exchange`. */
 export type ModelFactory = (exchange: ExchangeOptions & OnAnswer) => Promise<Model>;
 
+/** What came over the wire, whatever the library makes of it. */
+export interface Answered {
+  readonly status: number;
+  /** Requests it took. */
+  readonly tries: number;
+}
+
 interface OnAnswer {
-  /** Told of each answer, failed ones included, how many requests it took. */
-  readonly onAnswer: (tries: number) => void;
+  /** Told of each answer, failed ones included. */
+  readonly onAnswer: (answer: Answered) => void;
 }
 
-export async function loadSdk(): Promise<Sdk> {
-  globalThis.AI_SDK_LOG_WARNINGS = false; // it would write to stderr, between our log lines
-  return import("ai");
-}
+/** Given to the libraries where no key is configured: without one they would look into the environment. */
+const NO_KEY = "none";
+const KEY_HEADERS = ["authorization", "x-api-key"];
 
-/** Throws AppError `invalid` for a provider that this build cannot speak to, and for a base URL that is none. */
+const OPENAI_URL = "https://api.openai.com/v1";
+const ANTHROPIC_URL = "https://api.anthropic.com/v1";
+
+/**
+ * Checks the settings, and leaves the provider's library to the first turn: a service without an llm agent
+ * never pays its memory and start-up time. Throws AppError `invalid` for a base URL that is none.
+ */
 export function modelFactory(settings: LlmAgent): ModelFactory {
-  const { id, provider, baseUrl, model, apiKey } = settings;
+  const { provider, baseUrl, model, apiKey = NO_KEY } = settings;
+  if (provider === "openai-compatible" || baseUrl !== undefined) checkUrl(settings);
+  const fetchOf = (exchange: ExchangeOptions & OnAnswer) => exchangeFetch(exchange, apiKey === NO_KEY);
   switch (provider) {
-    case "openai-compatible": {
-      if (baseUrl === undefined || !/^https?:\/\/[^\s]+$/i.test(baseUrl) || !URL.canParse(baseUrl))
-        throw invalid(id, "base_url", "Write the endpoint's address, like http://127.0.0.1:11434/v1.");
+    case "openai-compatible":
       return async (exchange) => {
         const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible");
         const connect = createOpenAICompatible({
           name: "llm",
-          baseURL: baseUrl,
-          fetch: exchangeFetch(exchange),
-          ...(apiKey === undefined ? {} : { apiKey }),
+          baseURL: baseUrl ?? "",
+          fetch: fetchOf(exchange),
+          apiKey,
         });
-        return connect(model);
+        return { model: connect(model), providerOptions: {} };
       };
-    }
     case "openai":
-      throw invalid(id, "provider", notYet("openai", "https://api.openai.com/v1"));
+      return async (exchange) => {
+        const { createOpenAI } = await import("@ai-sdk/openai");
+        const connect = createOpenAI({ baseURL: baseUrl ?? OPENAI_URL, fetch: fetchOf(exchange), apiKey });
+        // Nothing is kept there: people's texts are not theirs, and a resumed turn brings all it needs.
+        return { model: connect(model), providerOptions: { openai: { store: false } } };
+      };
     case "anthropic":
-      throw invalid(id, "provider", notYet("anthropic", "https://api.anthropic.com/v1"));
+      return async (exchange) => {
+        const { createAnthropic } = await import("@ai-sdk/anthropic");
+        const connect = createAnthropic({
+          baseURL: baseUrl ?? ANTHROPIC_URL,
+          fetch: fetchOf(exchange),
+          apiKey,
+        });
+        return { model: connect(model), providerOptions: {} };
+      };
   }
 }
 
-function notYet(provider: string, url: string): string {
-  return `${provider} is not supported by this version; write openai-compatible, with base_url: ${url}.`;
-}
-
-function invalid(id: string, key: string, message: string): AppError {
-  return new AppError("invalid", `Agent ${id} cannot be used as it is configured.`, {
-    problems: [{ path: `agents.${id}.${key}`, message }],
+function checkUrl({ id, baseUrl }: LlmAgent): void {
+  if (baseUrl !== undefined && /^https?:\/\/[^\s]+$/i.test(baseUrl) && URL.canParse(baseUrl)) return;
+  throw new AppError("invalid", `Agent ${id} cannot be used as it is configured.`, {
+    problems: [
+      {
+        path: `agents.${id}.base_url`,
+        message: "Write the endpoint's address, like http://127.0.0.1:11434/v1.",
+      },
+    ],
   });
 }
 
 /** Statuses whose responses have no body. */
 const BODILESS = new Set([101, 204, 205, 304]);
 
-/** `fetch` for the SDK on top of our exchange: repetitions, caps and time-outs are the same as for all agents. */
-function exchangeFetch(exchange: ExchangeOptions & OnAnswer): typeof fetch {
+/** `fetch` for the libraries on top of our exchange: repetitions, caps and time-outs are as for all agents. */
+function exchangeFetch(exchange: ExchangeOptions & OnAnswer, keyless: boolean): typeof fetch {
   const send = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const body = typeof init?.body === "string" ? init.body : "";
-    const answer = await post(String(input), () => new Headers(init?.headers), body, exchange);
-    exchange.onAnswer(answer.tries);
-    const { status, headers } = answer;
-    return new Response(BODILESS.has(status) ? null : answer.body, { status, headers });
+    const headers = () => {
+      const own = new Headers(init?.headers);
+      if (keyless) for (const name of KEY_HEADERS) own.delete(name);
+      return own;
+    };
+    const answer = await post(String(input), headers, body, exchange);
+    exchange.onAnswer(answer);
+    return new Response(BODILESS.has(answer.status) ? null : answer.body, {
+      status: answer.status,
+      headers: answer.headers,
+    });
   };
   return Object.assign(send, { preconnect() {} });
 }

@@ -1,13 +1,7 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { type Clock, sleep } from "../clock.ts";
+import { launch, type Program, signalGroup, TERM_GRACE } from "./process-group.ts";
 
-export interface ProcessSpec {
-  /** Program and arguments; no shell reads them. A program without `/` is looked for in `env.PATH`. */
-  readonly command: readonly string[];
-  readonly cwd: string;
-  /** The whole environment of the process. */
-  readonly env: Readonly<Record<string, string>>;
+export interface ProcessSpec extends Program {
   readonly stdin: string;
   /** Bytes of stdout; with more the process is ended. */
   readonly maxOutput: number;
@@ -23,19 +17,6 @@ export interface ProcessEnd {
   readonly stderr: string;
 }
 
-/** The process could not be started; `message` completes "`./reply.sh` …". */
-export class NotStarted extends Error {
-  override readonly name = "NotStarted";
-  constructor(
-    message: string,
-    readonly fix: string,
-  ) {
-    super(message);
-  }
-}
-
-/** From SIGTERM to SIGKILL, ms. */
-const TERM_GRACE = 2_000;
 /**
  * After the end of a process its pipes are read to their end; where something it started keeps them open,
  * until nothing has come for two rounds, ms each. Two, since a busy process may see a timer before the data.
@@ -98,54 +79,15 @@ export async function runProcess(spec: ProcessSpec, clock: Clock, signal: AbortS
   };
 }
 
-function start({ command, cwd, env, stdin }: ProcessSpec) {
-  const [program = "", ...args] = command;
-  const path = program.includes("/")
-    ? resolve(cwd, program)
-    : Bun.which(program, { PATH: env.PATH ?? "", cwd });
-  if (!existsSync(cwd))
-    throw new NotStarted(`has no working folder: ${cwd} does not exist`, "Create the folder.");
-  if (path === null)
-    throw new NotStarted(`was not found in PATH=${env.PATH ?? ""}`, "Install it, or write its full path.");
-  try {
-    return Bun.spawn([path, ...args], {
-      cwd,
-      env: { ...env },
-      stdin: new TextEncoder().encode(stdin),
+function start(spec: ProcessSpec) {
+  return launch(spec, (command, options) =>
+    Bun.spawn(command, {
+      ...options,
+      stdin: new TextEncoder().encode(spec.stdin),
       stdout: "pipe",
       stderr: "pipe",
-      detached: true, // setsid: the group's id is the child's
-    });
-  } catch (error) {
-    throw startFailure(path, error);
-  }
-}
-
-function startFailure(path: string, error: unknown): NotStarted {
-  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-  switch (code) {
-    case "ENOENT":
-      return existsSync(path)
-        ? new NotStarted("names in its #! line an interpreter that is not there", "Correct its first line.")
-        : new NotStarted(
-            `was not found: there is no ${path}`,
-            "Correct the path; it is relative to the config file.",
-          );
-    case "EACCES":
-      return new NotStarted("may not be executed", `Make it executable: chmod +x ${path}`);
-    case "ENOEXEC":
-      return new NotStarted("is neither a binary nor a script", "Begin it with a line like #!/bin/sh.");
-    default:
-      return new NotStarted(`could not be started: ${code}`, "Try it in a terminal.");
-  }
-}
-
-function signalGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // ESRCH: nobody of the group is left
-  }
+    }),
+  );
 }
 
 async function drain(outputs: readonly Collected[], clock: Clock): Promise<void> {

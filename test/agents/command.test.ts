@@ -7,6 +7,7 @@ import type { AgentSeams } from "../../src/agents/seams.ts";
 import { AppError } from "../../src/errors.ts";
 import type { CommandAgent } from "../../src/settings.ts";
 import { manualClock } from "../support/clock.ts";
+import { alive, gone, until } from "./processes.ts";
 import { failureOf, never, seams, turn } from "./support.ts";
 
 let dir = "";
@@ -30,16 +31,6 @@ function agent(command: readonly string[], over: Partial<CommandAgent> = {}, own
 
 const sh = (lines: string) => ["/bin/sh", "-c", lines];
 
-/** Waits for something a process does, up to five seconds. */
-async function until<T>(look: () => T | undefined): Promise<T> {
-  for (let i = 0; i < 500; i++) {
-    const found = look();
-    if (found !== undefined) return found;
-    await Bun.sleep(10);
-  }
-  throw new Error("it did not happen within five seconds");
-}
-
 /** The process id that a script wrote to a file. */
 function pidIn(name: string): Promise<number> {
   return until(() => {
@@ -48,19 +39,6 @@ function pidIn(name: string): Promise<number> {
     return text.endsWith("\n") ? Number(text) : undefined;
   });
 }
-
-/** False for a process that has ended, also while nobody has asked for its exit code yet. */
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "utf8") : "";
-  return !/\) Z/.test(stat);
-}
-
-const gone = (pid: number) => until(() => (alive(pid) ? undefined : true));
 
 describe("a command", () => {
   test("gets the turn as one line of JSON and answers on stdout", async () => {

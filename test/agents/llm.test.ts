@@ -1,62 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { createAgent } from "../../src/agents/create.ts";
-import type { AgentSeams } from "../../src/agents/seams.ts";
 import { AppError } from "../../src/errors.ts";
-import type { LlmAgent } from "../../src/settings.ts";
-import { manualClock, systemClock } from "../support/clock.ts";
+import { manualClock } from "../support/clock.ts";
 import { type ModelAnswer, type ModelServer, startModelServer } from "../support/model-server.ts";
+import { llmAgent as agent, endAll, hasty, serve, subject } from "./llm.ts";
 import { failureOf, never, seams, turn } from "./support.ts";
 
-const servers: ModelServer[] = [];
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.stop()));
-});
-
-async function serve(...answers: readonly ModelAnswer[]): Promise<ModelServer> {
-  const server = await startModelServer(...answers);
-  servers.push(server);
-  return server;
-}
-
-function agent(
-  server: Pick<ModelServer, "baseUrl">,
-  over: Partial<LlmAgent> = {},
-  own: AgentSeams = seams(),
-) {
-  return createAgent(
-    {
-      id: "assistant",
-      type: "llm",
-      provider: "openai-compatible",
-      baseUrl: server.baseUrl,
-      model: "test-model",
-      system: "You are a butler.",
-      timeout: 60_000,
-      maxSteps: 12,
-      history: 40,
-      tools: [],
-      confirm: [],
-      mcpServers: {},
-      ...over,
-    },
-    own,
-  );
-}
-
-/** Real time, but waiting for a repetition takes none. */
-function hasty(delays: number[] = []): ReturnType<typeof seams> {
-  return seams({
-    clock: {
-      now: systemClock.now,
-      after(delay, run) {
-        if (delay < 60_000) delays.push(delay);
-        return systemClock.after(delay < 60_000 ? 0 : delay, run);
-      },
-    },
-  });
-}
-
-const subject = (server: ModelServer) => `test-model at ${new URL(server.baseUrl).host}`;
+afterEach(endAll);
 
 describe("an answer", () => {
   test("of the model is the reply, with the tokens it took", async () => {
@@ -338,33 +287,19 @@ describe("time", () => {
 });
 
 describe("at creation", () => {
-  test("providers that this build does not speak are refused with the way out", () => {
-    for (const provider of ["openai", "anthropic"] as const) {
-      try {
-        agent({ baseUrl: "http://127.0.0.1:1/v1" }, { provider });
-        expect.unreachable();
-      } catch (error) {
-        const problems = error instanceof AppError ? error.problems : [];
-        expect(problems[0]?.path).toBe("agents.assistant.provider");
-        expect(problems[0]?.message).toMatch(/write openai-compatible, with base_url: https:\/\/api\./);
-      }
-    }
-  });
-
   test("a base_url that is none is refused", () => {
     for (const baseUrl of ["127.0.0.1:11434/v1", "file:///v1", ""])
       expect(() => agent({ baseUrl })).toThrow(AppError);
   });
 
-  test("tools that are not available are logged, since the model will not have them", () => {
-    const own = seams();
-    agent(
+  test("nothing is reached and nothing started", () => {
+    const own = seams({ fetch: () => Promise.reject(new Error("no")) });
+    const made = agent(
       { baseUrl: "http://127.0.0.1:1/v1" },
-      { tools: ["remind"], mcpServers: { home: { url: "http://x", headers: {} } } },
+      { mcpServers: { home: { command: ["/nonexistent"], env: {}, cwd: "/" } } },
       own,
     );
-    expect(own.lines).toEqual([
-      { event: "agent.tools_unavailable", fields: { agent: "assistant", tools: ["remind", "home"] } },
-    ]);
+    expect(made.toolServers?.()).toEqual([{ name: "home", status: "idle" }]);
+    expect(own.lines).toEqual([]);
   });
 });

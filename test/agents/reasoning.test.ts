@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { spokenPart } from "../../src/agents/reasoning.ts";
+import { isCallText, spokenPart } from "../../src/agents/reasoning.ts";
 
 const cases: readonly (readonly [string, string])[] = [
   ["Noon.", "Noon."],
@@ -14,6 +14,32 @@ const cases: readonly (readonly [string, string])[] = [
   ["Noon. <think>the tokens ran out", "Noon."],
   ["1 < 2 and a <b> tag", "1 < 2 and a <b> tag"],
   ["I think <thinker> is a word", "I think <thinker> is a word"],
+  ['<tool_call>{"name": "lamp"}</tool_call>The lamp is on.', "The lamp is on."],
+  ['One moment.\n<tool_call>\n{"name": "lamp", "arguments": {}}', "One moment."],
+  ["<tool_response>on</tool_response> Done.", "Done."],
+  ["<function=lamp>{}</function>Done.", "Done."],
+  ['<function_calls><invoke name="lamp"></invoke></function_calls>Done.', "Done."],
+  ['[TOOL_CALLS][{"name": "lamp"}]', ""],
+  ['Done.<|python_tag|>{"name": "lamp"}', "Done."],
+  [
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>lamp<｜tool▁call▁end｜><｜tool▁calls▁end｜>Done.",
+    "Done.",
+  ],
+  [
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.lamp:0<|tool_call_end|><|tool_calls_section_end|>",
+    "",
+  ],
+  [
+    "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Noon.<|return|>",
+    "Noon.",
+  ],
+  ["<|channel|>commentary to=functions.lamp <|constrain|>json<|message|>{}<|call|>", ""],
+  ["Noon.<|im_end|>", "Noon."],
+  [
+    "Press <Enter>, then call the function lamp(1) | tail",
+    "Press <Enter>, then call the function lamp(1) | tail",
+  ],
+  ['Send {"name": "lamp"} to it', 'Send {"name": "lamp"} to it'],
 ];
 
 for (const [answer, spoken] of cases) {
@@ -34,4 +60,24 @@ test("no thought passes, whatever stands around it", () => {
       expect(spokenPart(`${before}<think>${thought}${more}`)).toBe(before.trim());
     }),
   );
+});
+
+test("a call written as JSON is told from an answer that only looks like one", () => {
+  const names = new Set(["home__lamp"]);
+  for (const call of [
+    '{"name": "home__lamp", "parameters": {"on": true}}',
+    '```json\n{"name": "home__lamp", "arguments": {}}\n```',
+    ' {"arguments": {}, "name": "home__lamp"} '.trim(),
+  ])
+    expect(isCallText(call, names)).toBe(true);
+  for (const answer of [
+    '{"name": "other", "parameters": {}}',
+    '{"name": "home__lamp"}',
+    '{"name": "home__lamp", "arguments": {}} is how you call it',
+    "null",
+    "{",
+    "",
+    "Noon.",
+  ])
+    expect(isCallText(answer, names)).toBe(false);
 });

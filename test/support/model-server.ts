@@ -8,6 +8,7 @@ type PlannedAnswer =
       readonly text?: string | null;
       /** Sent as `reasoning_content`. */
       readonly reasoning?: string;
+      /** `arguments` as a string is sent as it is, whether it is JSON or not. */
       readonly toolCalls?: readonly {
         readonly name: string;
         readonly arguments: unknown;
@@ -23,13 +24,22 @@ type PlannedAnswer =
   /** Closes the connection without an answer. */
   | "reset";
 
-interface ModelRequest {
+export interface ModelRequest {
+  /** `/v1/chat/completions`, `/v1/responses` or `/v1/messages`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: {
     readonly model: string;
-    readonly messages: readonly { readonly role: string; readonly content: unknown }[];
-    readonly tools?: readonly { readonly function: { readonly name: string } }[];
+    /** The `input` of a request to `/v1/responses`. */
+    readonly messages: readonly {
+      readonly role: string;
+      readonly content: unknown;
+      readonly [key: string]: unknown;
+    }[];
+    readonly tools?: readonly {
+      readonly function: { readonly name: string; readonly [key: string]: unknown };
+      readonly [key: string]: unknown;
+    }[];
     readonly [key: string]: unknown;
   };
 }
@@ -45,7 +55,10 @@ export interface ModelServer {
   stop(): Promise<void>;
 }
 
-/** A server on loopback that speaks OpenAI's chat completions, without streaming, and answers as it is told. */
+/**
+ * A server on loopback that speaks OpenAI's chat completions and responses and Anthropic's messages, without
+ * streaming, and answers as it is told.
+ */
 export async function startModelServer(...answers: readonly ModelAnswer[]): Promise<ModelServer> {
   const script = [...answers];
   const requests: ModelRequest[] = [];
@@ -61,13 +74,15 @@ export async function startModelServer(...answers: readonly ModelAnswer[]): Prom
     if (incoming.method === "GET" && incoming.url === "/v1/models") {
       return send(response, 200, {}, { object: "list", data: [{ id: "test-model", object: "model" }] });
     }
-    if (incoming.method !== "POST" || incoming.url !== "/v1/chat/completions") {
+    const form = FORMS[incoming.url ?? ""];
+    if (incoming.method !== "POST" || incoming.url === undefined || form === undefined) {
       return send(response, 404, {}, { error: { message: `no such route: ${incoming.url}` } });
     }
+    const body = JSON.parse(await bodyOf(incoming));
     const request: ModelRequest = {
       path: incoming.url,
       headers: incoming.headers,
-      body: JSON.parse(await bodyOf(incoming)),
+      body: { ...body, messages: body.messages ?? body.input },
     };
     requests.push(request);
     for (const each of waiting) if (requests.length >= each.count) each.resolve();
@@ -79,7 +94,7 @@ export async function startModelServer(...answers: readonly ModelAnswer[]): Prom
       return;
     }
     if ("status" in answer) return send(response, answer.status, answer.headers ?? {}, answer.body ?? "");
-    send(response, 200, {}, completion(request.body.model, answer, requests.length));
+    send(response, 200, {}, form(request.body.model, answer, requests.length));
   }
 
   const port = await new Promise<number>((resolve) => {
@@ -106,11 +121,81 @@ export async function startModelServer(...answers: readonly ModelAnswer[]): Prom
   };
 }
 
-function completion(
-  model: string,
-  answer: Extract<PlannedAnswer, { readonly text?: string | null }>,
-  serial: number,
-): unknown {
+type SpokenAnswer = Extract<PlannedAnswer, { readonly text?: string | null }>;
+
+/** How each API writes an answer. */
+const FORMS: Readonly<Record<string, (model: string, answer: SpokenAnswer, serial: number) => unknown>> = {
+  "/v1/chat/completions": completion,
+  "/v1/responses": response,
+  "/v1/messages": message,
+};
+
+function argumentsText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function response(model: string, answer: SpokenAnswer, serial: number): unknown {
+  const { text = null, reasoning, toolCalls = [], usage = { prompt: 10, completion: 5 } } = answer;
+  const content = text === null ? [] : [{ type: "output_text", text, annotations: [] }];
+  return {
+    id: `resp_${serial}`,
+    object: "response",
+    created_at: 1_760_000_000,
+    status: "completed",
+    model,
+    output: [
+      ...(reasoning === undefined
+        ? []
+        : [
+            {
+              type: "reasoning",
+              id: `rs_${serial}`,
+              encrypted_content: `sealed ${serial}`,
+              summary: [{ type: "summary_text", text: reasoning }],
+            },
+          ]),
+      ...(content.length === 0
+        ? []
+        : [{ type: "message", id: `msg_${serial}`, role: "assistant", status: "completed", content }]),
+      ...toolCalls.map((call, index) => ({
+        type: "function_call",
+        id: `fc_${serial}_${index}`,
+        call_id: call.id ?? `call_${serial}_${index}`,
+        name: call.name,
+        arguments: argumentsText(call.arguments),
+        status: "completed",
+      })),
+    ],
+    usage: { input_tokens: usage.prompt, output_tokens: usage.completion },
+  };
+}
+
+function message(model: string, answer: SpokenAnswer, serial: number): unknown {
+  const { text = null, reasoning, toolCalls = [], usage = { prompt: 10, completion: 5 } } = answer;
+  return {
+    id: `msg_${serial}`,
+    type: "message",
+    role: "assistant",
+    model,
+    content: [
+      ...(reasoning === undefined
+        ? []
+        : [{ type: "thinking", thinking: reasoning, signature: `sealed ${serial}` }]),
+      ...(text === null ? [] : [{ type: "text", text }]),
+      ...toolCalls.map((call, index) => ({
+        type: "tool_use",
+        id: call.id ?? `call_${serial}_${index}`,
+        name: call.name,
+        input: call.arguments,
+      })),
+    ],
+    stop_reason: answer.finishReason ?? (toolCalls.length === 0 ? "end_turn" : "tool_use"),
+    stop_sequence: null,
+    usage: { input_tokens: usage.prompt, output_tokens: usage.completion },
+  };
+}
+
+function completion(model: string, answer: SpokenAnswer, serial: number): unknown {
   const { text = null, reasoning, toolCalls = [], usage = { prompt: 10, completion: 5 } } = answer;
   return {
     id: `chatcmpl-${serial}`,
@@ -130,7 +215,7 @@ function completion(
                 tool_calls: toolCalls.map((call, index) => ({
                   id: call.id ?? `call_${serial}_${index}`,
                   type: "function",
-                  function: { name: call.name, arguments: JSON.stringify(call.arguments) },
+                  function: { name: call.name, arguments: argumentsText(call.arguments) },
                 })),
               }),
         },
