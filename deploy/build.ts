@@ -63,6 +63,8 @@ async function build(target: Target, outfile: string): Promise<void> {
     target: "bun",
     format: "esm",
     minify: true,
+    // Starts twice as fast: nothing is parsed.
+    bytecode: true,
     sourcemap: "none",
     plugins: [embedAddon(addon)],
     compile: {

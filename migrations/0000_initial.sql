@@ -40,6 +40,18 @@ CREATE TABLE `early_callbacks` (
 --> statement-breakpoint
 CREATE INDEX `early_callbacks_sid` ON `early_callbacks` (`sid`);--> statement-breakpoint
 CREATE INDEX `early_callbacks_at` ON `early_callbacks` (`at`);--> statement-breakpoint
+CREATE TABLE `events` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`nonce` integer NOT NULL,
+	`type` text NOT NULL,
+	`at` integer NOT NULL,
+	`subject` text,
+	`state` text,
+	`watch` text,
+	`content` text
+);
+--> statement-breakpoint
+CREATE INDEX `events_alerts` ON `events` (`at`) WHERE "events"."type" = 'alert';--> statement-breakpoint
 CREATE TABLE `heartbeat` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`at` integer NOT NULL
@@ -93,6 +105,8 @@ CREATE TABLE `messages` (
 	`policies` text,
 	`error` text,
 	`late` integer NOT NULL,
+	`annotation` text,
+	`claimed_by` text,
 	`content_sid` text,
 	`content_variables` text,
 	`created_at` integer NOT NULL,
@@ -110,6 +124,8 @@ CREATE INDEX `messages_from` ON `messages` (`from_address`);--> statement-breakp
 CREATE INDEX `messages_to` ON `messages` (`to_address`);--> statement-breakpoint
 CREATE INDEX `messages_conversation` ON `messages` (`conversation_id`) WHERE "messages"."conversation_id" is not null;--> statement-breakpoint
 CREATE INDEX `messages_turn` ON `messages` (`turn_id`) WHERE "messages"."turn_id" is not null;--> statement-breakpoint
+CREATE INDEX `messages_annotated` ON `messages` (`created_at`) WHERE "messages"."annotation" is not null;--> statement-breakpoint
+CREATE INDEX `messages_codes` ON `messages` (`created_at`) WHERE "messages"."annotation" is not null and "messages"."text" is not null and ("messages"."route" = 'signal' or "messages"."claimed_by" is not null);--> statement-breakpoint
 CREATE INDEX `messages_open` ON `messages` (`channel`,`created_at`) WHERE "messages"."direction" = 'outbound' and "messages"."state" in ('queued', 'sent');--> statement-breakpoint
 CREATE TABLE `opt_outs` (
 	`channel` text NOT NULL,
@@ -175,6 +191,28 @@ CREATE TABLE `raw_parameters` (
 	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
+CREATE TABLE `tokens` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`name` text NOT NULL,
+	`hash` text NOT NULL,
+	`scopes` text NOT NULL,
+	`channels` text,
+	`created_at` integer NOT NULL,
+	`expires_at` integer,
+	`last_used_at` integer
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `tokens_id` ON `tokens` (`id`);--> statement-breakpoint
+CREATE UNIQUE INDEX `tokens_hash` ON `tokens` (`hash`);--> statement-breakpoint
+CREATE TABLE `turn_journal` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`turn` integer NOT NULL,
+	`entry` text NOT NULL,
+	FOREIGN KEY (`turn`) REFERENCES `turns`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `turn_journal_turn` ON `turn_journal` (`turn`);--> statement-breakpoint
 CREATE TABLE `turns` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
@@ -202,6 +240,56 @@ CREATE UNIQUE INDEX `turns_id` ON `turns` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `turns_running` ON `turns` (`key`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_lease` ON `turns` (`lease_until`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_due` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
+CREATE INDEX `turns_parked` ON `turns` (`state`) WHERE "turns"."state" = 'parked';--> statement-breakpoint
 CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`due_at`);--> statement-breakpoint
-CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);
+CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);--> statement-breakpoint
+CREATE TABLE `watch_keys` (
+	`key` text PRIMARY KEY NOT NULL,
+	`fingerprint` text NOT NULL,
+	`watch` integer NOT NULL,
+	`until_at` integer NOT NULL,
+	FOREIGN KEY (`watch`) REFERENCES `watches`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `watch_keys_until` ON `watch_keys` (`until_at`);--> statement-breakpoint
+CREATE INDEX `watch_keys_watch` ON `watch_keys` (`watch`);--> statement-breakpoint
+CREATE TABLE `watch_signals` (
+	`watch` integer NOT NULL,
+	`message` integer NOT NULL,
+	`at` integer NOT NULL,
+	PRIMARY KEY(`watch`, `message`),
+	FOREIGN KEY (`watch`) REFERENCES `watches`(`seq`) ON UPDATE no action ON DELETE cascade,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `watch_signals_message` ON `watch_signals` (`message`);--> statement-breakpoint
+CREATE TABLE `watches` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`state` text NOT NULL,
+	`filters` text NOT NULL,
+	`mode` text NOT NULL,
+	`consume` text NOT NULL,
+	`backfill` integer NOT NULL,
+	`owner` text NOT NULL,
+	`turn_id` text,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL,
+	`ended_at` integer
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `watches_id` ON `watches` (`id`);--> statement-breakpoint
+CREATE INDEX `watches_pending` ON `watches` (`expires_at`) WHERE "watches"."state" = 'pending';--> statement-breakpoint
+CREATE INDEX `watches_state` ON `watches` (`state`);--> statement-breakpoint
+CREATE INDEX `watches_turn` ON `watches` (`turn_id`) WHERE "watches"."turn_id" is not null;--> statement-breakpoint
+CREATE INDEX `watches_ended` ON `watches` (`ended_at`) WHERE "watches"."ended_at" is not null;--> statement-breakpoint
+CREATE TABLE `webhooks` (
+	`key` text PRIMARY KEY NOT NULL,
+	`position` integer NOT NULL,
+	`failures` integer NOT NULL,
+	`failing_since` integer,
+	`paused` integer NOT NULL,
+	`due_at` integer NOT NULL,
+	`lease_until` integer
+);

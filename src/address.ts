@@ -35,14 +35,20 @@ export function numberOf(address: string): string | undefined {
 }
 
 /**
- * The form for logs and for denied senders: `+1555***4567`. Short addresses keep only their ends, so that a
- * short code or a name cannot be told either.
+ * The form for logs and for denied senders: `+1555***4567`. The shorter an address, the less of it is kept, so
+ * that a short number, a short code or a name cannot be told either.
  */
 export function redactAddress(address: string): string {
   const colon = address.indexOf(":");
   const prefix = colon > 0 && colon < 10 ? address.slice(0, colon + 1) : "";
   const bare = address.slice(prefix.length);
-  if (bare.length >= 10) return `${prefix}${bare.slice(0, 5)}***${bare.slice(-4)}`;
+  if (bare.startsWith("+") && bare.length >= 12) return `${prefix}${bare.slice(0, 5)}***${bare.slice(-4)}`;
+  if (bare.startsWith("+") && bare.length >= 9) return `${prefix}${bare.slice(0, 3)}***${bare.slice(-2)}`;
   if (bare.length >= 4) return `${prefix}${bare.slice(0, 1)}***${bare.slice(-1)}`;
   return `${prefix}***`;
+}
+
+/** A sentence of ours with every full number in it redacted, for the log. */
+export function redactNumbers(text: string): string {
+  return text.replace(/\+\d{7,15}/g, redactAddress);
 }

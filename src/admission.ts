@@ -1,6 +1,6 @@
 import { redactAddress } from "./address.ts";
 import { annotate } from "./annotation.ts";
-import { type ChannelState, channelNumber } from "./channel.ts";
+import { type ChannelState, isOwnNumber } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Command } from "./command.ts";
 import { nextParts } from "./compose.ts";
@@ -43,7 +43,7 @@ export type Admitted =
       readonly route: Route;
       readonly late: boolean;
       /** Effects others must act on at once: running turns to abort, a fresh pairing. */
-      readonly cancelled?: { readonly key: string; readonly reason: string };
+      readonly cancelled?: { readonly key: string; readonly reason: string; readonly address?: string };
       readonly paired: boolean;
       readonly turn: boolean;
       readonly sends: boolean;
@@ -65,7 +65,9 @@ export function foreign(
   if (channel.sender.kind === "number")
     return event.to === channel.sender.number ? undefined : "the To number is not the channel's";
   if (event.messagingServiceSid === channel.sender.sid) return undefined;
-  if (event.messagingServiceSid === undefined && numbers.includes(event.to)) return undefined;
+  // While they are not known, signature and account have to do: Twilio does not repeat what was refused.
+  if (event.messagingServiceSid === undefined && (numbers.length === 0 || numbers.includes(event.to)))
+    return undefined;
   return "the MessagingServiceSid is not the channel's";
 }
 
@@ -81,7 +83,7 @@ export function createAdmission(
   return async (channelId, event) => {
     const channel = seams.settings().channels[channelId];
     if (channel === undefined) throw new AppError("not_found", `no channel ${channelId}`);
-    if (event.from === channelNumber(channel, seams.channelState(channelId))) return { kind: "echo" };
+    if (isOwnNumber(event.from, channel, seams.channelState(channelId))) return { kind: "echo" };
     // A spent code or a reply that was fetched meanwhile changes the facts; decide again on the new ones.
     for (let tries = 0; tries < 5; tries++) {
       const now = clock.now();
@@ -126,7 +128,7 @@ export function createAdmission(
         messageId,
         route: decided.route,
         late: event.late,
-        ...(cancel === undefined ? {} : { cancelled: { key: cancel.key, reason: cancel.reason } }),
+        ...(cancel === undefined ? {} : { cancelled: cancel }),
         paired: decided.action === "pair",
         turn: outcome.turnDueAt !== undefined,
         sends: outcome.sends > 0,
@@ -226,6 +228,7 @@ function effectsOf(
         {
           kind: "cancel_turns",
           key: sessionKey(channel, event.from, facts.paired !== undefined),
+          address: event.from,
           at: now,
           reason: "The sender opted out with STOP.",
         },

@@ -53,8 +53,12 @@ export function createAgentRegistry(seams: {
 
   return {
     get(name) {
-      if (!current.has(name)) return undefined;
+      const found = current.get(name);
+      if (found === undefined) return undefined;
       return {
+        ...(found.agent.toolServers === undefined
+          ? {}
+          : { toolServers: () => current.get(name)?.agent.toolServers?.() ?? [] }),
         async run(request, signal) {
           // Looked up again: between asking for the agent and running it, it may have been exchanged.
           const entry = current.get(name);

@@ -4,155 +4,76 @@
  */
 import { addon } from "./addon.ts";
 import { createAdmission, isHeld } from "./admission.ts";
-import type { Agent } from "./agent.ts";
+import { createAgentRegistry } from "./agent-registry.ts";
 import { createAgent } from "./agents/create.ts";
-import type { Carrier } from "./carrier.ts";
+import { createEvents, fraction } from "./app-events.ts";
+import { createLinks } from "./app-links.ts";
+import { policiesOf } from "./app-policies.ts";
+import type { Seams } from "./app-seams.ts";
+import { openSimulator } from "./app-simulator.ts";
+import { createAwaitSignal } from "./await-signal.ts";
 import { followList } from "./catchup.ts";
 import { createChannels } from "./channels.ts";
-import type { Clock } from "./clock.ts";
+import { sleep } from "./clock.ts";
+import {
+  type Configuration,
+  changedKeys,
+  createConfiguration,
+  type Prepared,
+  type ReloadOutcome,
+  refuseFixed,
+} from "./configuration.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createAdminApp } from "./http/admin.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
-import { createIds, type RandomBytes } from "./ids.ts";
-import { openLog } from "./log/logtape.ts";
-import type { Log } from "./log.ts";
+import { createIds } from "./ids.ts";
+import { createMcp } from "./mcp/server.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
-import { loadPolicyFolder } from "./policy/folder.ts";
-import { policySettings } from "./policy/settings.ts";
-import { formatPolicyProblems, type PolicyEngine } from "./policy.ts";
-import type { ChannelSettings, ListenAddress, Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
-import { createSimulator, type SimulatorOptions } from "./simulator/simulator.ts";
 import { openStore } from "./store/open.ts";
-import { systemClock } from "./system/clock.ts";
-import { adminToken, makeDataDir, systemRandom, tokenMatcher } from "./system/files.ts";
+import { sha256 } from "./system/digest.ts";
+import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
 import { createTextTools } from "./text/tools.ts";
+import { createTokens } from "./tokens.ts";
+import { turnTools } from "./turn-tools.ts";
 import { createTurns } from "./turns.ts";
 import { createTwilioCarrier } from "./twilio/carrier.ts";
 import { explainCode } from "./twilio/errors.ts";
 import { createWebhookReader } from "./twilio/reader.ts";
+import { createWaiting } from "./waiting.ts";
+import type { Watch } from "./watch.ts";
+import { checkSecrets } from "./webhooks/post.ts";
 import { startWorker } from "./worker.ts";
-
-/** What the world gives the service; tests give their own. */
-export interface Seams {
-  readonly fetch: typeof fetch;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly log: Log;
-  /** The environment command agents inherit. */
-  readonly env: {
-    readonly PATH?: string | undefined;
-    readonly HOME?: string | undefined;
-    readonly LANG?: string | undefined;
-  };
-  readonly version: string;
-}
 
 /** A running service. */
 export interface App {
   readonly operator: Operator;
+  readonly configuration: Configuration;
   /** The simulated phones, once the service listens, where a channel is simulated. */
   readonly simulator: () => SimulatorControl | undefined;
   readonly adminToken: string;
   /** Opens both listeners and connects the channels. Answers where they are. */
   listen(): Promise<{ readonly publicUrl: string; readonly adminUrl: string }>;
+  /** Puts other settings in force, all of them or none. */
+  reload(settings: Settings): Promise<ReloadOutcome>;
   /** Resolves once no turn and no send is running or due. */
   idle(): Promise<void>;
   /** Stops taking requests, finishes what is in flight within `grace` ms, closes the database. */
   close(grace: number): Promise<void>;
 }
 
-/** The real world: the machine's clock, randomness, network and environment; logs go to standard error. */
-export function systemSeams(
-  options: Settings["log"],
-  env: Seams["env"],
-  version: string,
-): Seams & { readonly log: Log & { flush(): void } } {
-  const format = options.format === "auto" ? (process.stderr.isTTY ? "pretty" : "json") : options.format;
-  const log = openLog({ level: options.level, format, write: (lines) => void process.stderr.write(lines) });
-  return { fetch, clock: systemClock, random: systemRandom, log, env, version };
-}
-
-/** Media uploads are the largest thing the simulator takes, bytes. */
-const SIMULATOR_BODY = 64 * 1024 * 1024;
 const TURN_CONCURRENCY = 64;
 const SEND_CONCURRENCY = 64;
 /** Idle conversations are ended, and what has expired is swept away, this often, ms. */
 const HOUSEKEEPING = 30_000;
-
-/** Policies as `settings` and the policy folder say. Throws AppError `invalid` with every problem formatted. */
-export function policiesOf(settings: Settings): PolicyEngine {
-  const loaded = loadPolicyFolder({ folder: settings.policiesDir, settings: policySettings(settings) });
-  if (loaded.kind === "ok") return loaded.engine;
-  throw new AppError("invalid", formatPolicyProblems(loaded.problems), {
-    fix: "Correct the policies; nothing was started.",
-  });
-}
-
-export type SimulatorSeeds = Pick<
-  SimulatorOptions,
-  "accounts" | "numbers" | "services" | "maxMessages" | "fetchMedia"
->;
-
-/** The simulated carrier by itself. Without accounts every account is made on first use. */
-export function openSimulator(
-  address: ListenAddress,
-  seeds: SimulatorSeeds,
-  seams: Pick<Seams, "fetch" | "clock" | "random" | "log">,
-): { readonly url: string; readonly control: SimulatorControl; close(): Promise<void> } {
-  const simulator = createSimulator({ ...seams, ...seeds, origin: () => listener.url });
-  const listener: Listener = listen({
-    address,
-    fetch: simulator.fetch,
-    maxBody: SIMULATOR_BODY,
-    // Beyond every client's time-out, since faults leave requests unanswered.
-    idleTimeout: 60,
-  });
-  return {
-    url: listener.url,
-    control: simulator.control,
-    async close() {
-      simulator.close();
-      await listener.close(0);
-    },
-  };
-}
-
-/** What the built-in carrier must know of our simulated channels. */
-function seedsOf(
-  channels: readonly ChannelSettings[],
-  webhookUrl: (channel: string) => string | undefined,
-  publicUrl: string | undefined,
-): SimulatorSeeds {
-  const seeds = channels.map(({ id, account, sender }) => {
-    const own = { sid: account.accountSid, authToken: account.authToken };
-    if (sender.kind === "service")
-      return {
-        account: own,
-        service: { sid: sender.sid, account: own.sid, useInboundWebhookOnNumber: false },
-      };
-    // A WhatsApp sender's webhook cannot be set by the API, with Twilio as here.
-    const smsUrl = sender.number.startsWith("whatsapp:") ? webhookUrl(id) : undefined;
-    return {
-      account: own,
-      number: { number: sender.number, account: own.sid, ...(smsUrl === undefined ? {} : { smsUrl }) },
-    };
-  });
-  return {
-    accounts: seeds.map((seed) => seed.account),
-    numbers: seeds.flatMap((seed) => seed.number ?? []),
-    services: seeds.flatMap((seed) => seed.service ?? []),
-    maxMessages: 10_000,
-    fetchMedia: (url) => publicUrl !== undefined && url.startsWith(`${publicUrl}/`),
-  };
-}
 
 /** The wanted ports of loopback where they are free, otherwise any free ones. */
 export async function freePorts(wanted: readonly [number, number]): Promise<readonly [number, number]> {
@@ -171,14 +92,17 @@ export async function freePorts(wanted: readonly [number, number]): Promise<read
 }
 
 /** Opens database and policies, recovers unfinished work, and wires the service; nothing listens yet. */
-export async function openApp(settings: Settings, seams: Seams): Promise<App> {
+export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const { clock, log, random } = seams;
+  let settings = first;
   const newId = createIds(clock, random);
   const text = createTextTools();
   await prepareCedar();
-  const policy = policiesOf(settings);
+  let policy = policiesOf(settings);
+  checkSecrets(settings.webhooks);
   makeDataDir(settings.dataDir);
-  const token = adminToken(settings.dataDir, settings.admin.token);
+  let token = adminToken(settings.dataDir, settings.admin.token);
+  let tokenMatches = tokenMatcher(token);
   const store = await openStore({
     dataDir: settings.dataDir,
     ...(addon === undefined ? {} : { addon: { path: addon } }),
@@ -186,42 +110,49 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
       const sender = settings.channels[channel]?.sender;
       return sender?.kind === "number" ? sender.number : sender?.sid;
     },
+    onFailure: (error) =>
+      alerts.raise({
+        cause: "disk",
+        message: `Nothing can be written: ${error.message}`,
+        fix: error.fix ?? "Check the disk that holds data_dir.",
+      }),
     clock,
     log,
   });
+  const events = createEvents(() => settings, store, seams);
+  const { alerts } = events;
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
 
-  const agents = new Map<string, Agent>(
-    Object.values(settings.agents).map((agent) => [agent.id, createAgent(agent, seams)]),
-  );
-  const carriers = new Map<string, Carrier>();
-  const simulated = Object.values(settings.channels).filter((channel) => channel.provider === "simulator");
+  const agents = createAgentRegistry({ create: (agent) => createAgent(agent, seams), log });
+  agents.prepare(settings.agents).commit();
   let publicListener: Listener | undefined;
   let adminListener: Listener | undefined;
-  let simulator: ReturnType<typeof openSimulator> | undefined;
   let stopped = false;
-
-  /** What the carrier calls: the configured URL; for the simulator and without one, the listener itself. */
-  const publicUrlOf = (channel: string): string | undefined =>
-    settings.channels[channel]?.provider === "simulator"
-      ? publicListener?.url
-      : (settings.server.publicUrl ?? publicListener?.url);
-  const webhookUrl = (channel: string): string | undefined => {
-    const base = publicUrlOf(channel);
-    const wanted = settings.channels[channel]?.inbound === "webhook";
-    return wanted && base !== undefined ? `${base}/webhooks/twilio/${channel}` : undefined;
-  };
+  const links = createLinks({
+    settings: () => settings,
+    listener: () => publicListener?.url,
+    createCarrier: ({ settings: channel, publicUrl }) =>
+      createTwilioCarrier({
+        settings: channel,
+        ...(publicUrl === undefined ? {} : { publicUrl }),
+        fetch: seams.fetch,
+        clock,
+        log,
+      }),
+    openSimulator: (seeds) => openSimulator({ host: "127.0.0.1", port: 0 }, seeds, seams),
+    log,
+  });
   const runnable = (): readonly string[] =>
-    stopped ? [] : Object.keys(settings.channels).filter((channel) => !isHeld(channels.state(channel)));
+    Object.keys(settings.channels).filter((channel) => !isHeld(channels.state(channel)));
 
   const channels = createChannels({
     settings: () => settings,
-    carrier: (channel) => carriers.get(channel),
-    webhookUrl,
+    carrier: links.carrier,
+    webhookUrl: links.webhookUrl,
     catchUp: (channel, signal) =>
       followList(channel, signal, {
-        carrier: (id) => carriers.get(id),
+        carrier: links.carrier,
         admit,
         record: outboxRecord,
         store,
@@ -234,6 +165,7 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     clock,
     log,
     onChange: (channel, state) => {
+      events.channelChanged(channel, state);
       if (isHeld(state))
         store.holdTurns(channel).catch((error: unknown) => {
           log.error("channel.hold", { channel, error: String(error) });
@@ -241,9 +173,26 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
       wakeAll();
     },
   });
+  const awaitSignal = createAwaitSignal({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    compile: compilePattern,
+    signals: () => signals,
+    store,
+    clock,
+    onResume: () => turnWorker.wake(),
+  });
+  const watchEnded = (watch: Watch): void => {
+    awaitSignal.ended(watch).catch((error: unknown) => {
+      log.error("turn.resume", { watch: watch.id, error: String(error) });
+    });
+  };
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
+    tools: (turn, paired) =>
+      turnTools({ policy: () => policy, countryOf, store, awaitSignal, builtIn: [], clock }, turn, paired),
     agent: (name) => agents.get(name),
     channelState: channels.state,
     runnable,
@@ -253,17 +202,24 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     newId,
     clock,
     log,
+    onFailed: ({ agent, channel }, kind) =>
+      alerts.raise({
+        cause: `agent.failed/${agent}`,
+        message: `The agent ${agent} gave no reply on ${channel} (${kind}).`,
+        fix: "The failed text says why: sms-agent messages --state failed.",
+        channel,
+      }),
     onReplies: () => sendWorker.wake(),
   });
   const outbox = createOutbox({
     settings: () => settings,
-    carrier: (channel) => carriers.get(channel),
+    carrier: links.carrier,
     statusCallback: (channel) => {
-      const url = webhookUrl(channel);
+      const url = links.webhookUrl(channel);
       return url === undefined ? undefined : `${url}/status`;
     },
     runnable,
-    random: () => (random(4).reduce((sum, byte) => sum * 256 + byte, 0) % 2 ** 32) / 2 ** 32,
+    random: () => fraction(random),
     explain: explainCode,
     store,
     clock,
@@ -286,8 +242,8 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     clock,
     log,
     judge: () => {},
-    onMatched: () => {},
-    onExpired: () => {},
+    onMatched: watchEnded,
+    onExpired: watchEnded,
   });
   const admit = createAdmission({
     settings: () => settings,
@@ -302,7 +258,8 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     log,
     notify: (admitted) => {
       if (admitted.kind !== "admitted") return;
-      if (admitted.cancelled !== undefined) turns.cancel(admitted.cancelled.key, admitted.cancelled.reason);
+      if (admitted.cancelled !== undefined)
+        turns.cancel(admitted.cancelled.key, admitted.cancelled.reason, admitted.cancelled.address);
       if (admitted.turn) turnWorker.wake();
       if (admitted.sends) sendWorker.wake();
       if (admitted.paired)
@@ -311,8 +268,53 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
         });
     },
   });
+  /** Makes the links to the carriers as the settings want them, and lets the channels follow. */
+  const connect = async (): Promise<void> => {
+    await channels.follow(links.renew());
+    wakeAll();
+  };
+  const prepare = (next: Settings): Prepared => {
+    if (stopped) throw new AppError("conflict", "The service is stopping.", { fix: "Start it again." });
+    refuseFixed(settings, next);
+    checkSecrets(next.webhooks);
+    const nextPolicy = policiesOf(next, policy);
+    const nextToken = adminToken(next.dataDir, next.admin.token);
+    const nextAgents = agents.prepare(next.agents);
+    let nextLinks: ReturnType<typeof links.prepare>;
+    try {
+      nextLinks = links.prepare(next);
+    } catch (error) {
+      nextAgents.discard();
+      throw error;
+    }
+    return {
+      discard() {
+        nextAgents.discard();
+        nextLinks.discard();
+      },
+      async commit() {
+        const old = settings;
+        settings = next;
+        policy = nextPolicy;
+        token = nextToken;
+        tokenMatches = tokenMatcher(token);
+        nextAgents.commit();
+        if (changedKeys(old.log, next.log).length > 0) seams.configureLog?.(next.log);
+        if (old.server.publicUrl !== next.server.publicUrl) publicApp = makePublicApp();
+        nextLinks.commit();
+        log.info("config.reloaded", {
+          channels: changedKeys(old.channels, next.channels),
+          agents: nextAgents.changed,
+        });
+        await events.follow();
+        if (publicListener !== undefined) await connect();
+      },
+    };
+  };
+  const configuration = createConfiguration({ file: seams.configFile, prepare, clock, log });
   const operator = createOperator({
     settings: () => settings,
+    configuration,
     policy: () => policy,
     channels,
     countryOf,
@@ -331,31 +333,71 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
         );
     },
   });
-  const publicApp = createPublicApp({
-    channel: (id) => settings.channels[id],
-    numbers: (id) => channels.state(id).numbers,
-    prefix: prefixOf(settings.server.publicUrl),
-    reader: createWebhookReader({ publicUrl: publicUrlOf }),
-    admit,
-    record: outbox.record,
-    ready: async () => (await operator.ready()).ready,
-    refused: () => {},
+  /** Its routes hang on the public URL; nothing is kept in it. */
+  const makePublicApp = () =>
+    createPublicApp({
+      channel: (id) => settings.channels[id],
+      numbers: (id) => channels.state(id).numbers,
+      prefix: prefixOf(settings.server.publicUrl),
+      reader: createWebhookReader({ publicUrl: links.publicUrl }),
+      admit,
+      record: outbox.record,
+      ready: async () => (await operator.ready()).ready,
+      refused: events.webhookRefused,
+      clock,
+      log,
+    });
+  const waiting = createWaiting({
+    signals,
+    store,
+    settings: () => settings,
+    compile: compilePattern,
     clock,
     log,
   });
+  const mcp = createMcp({
+    operator,
+    waiting,
+    newName: () => Buffer.from(random(16)).toString("hex"),
+    version: seams.version,
+    clock,
+    log,
+  });
+  let publicApp = makePublicApp();
+  const tokens = createTokens({
+    settings: () => settings,
+    store,
+    isAdmin: (credential) => tokenMatches(credential),
+    digest: sha256,
+    newId,
+    random,
+    clock,
+    log,
+    onGuessing: (client) =>
+      alerts.raise({
+        cause: `credentials/${client}`,
+        message: `Somebody at ${client} tries many wrong credentials on the admin listener.`,
+        fix: "Find out who that is. Revoke tokens that may be known, and let fewer reach admin.listen.",
+      }),
+  });
   const adminApp = createAdminApp({
     operator,
+    waiting,
+    mcp: mcp.fetch,
     simulator: {
-      control: () => simulator?.control,
+      control: links.simulator,
       numberOf(channel) {
         const found = settings.channels[channel];
         if (found?.provider === "simulator" && found.sender.kind === "number") return found.sender.number;
         throw new AppError("not_found", `${channel} is no simulated channel.`);
       },
     },
-    allowedHosts: settings.admin.allowedHosts,
-    tokenMatches: tokenMatcher(token),
+    allowedHosts: () => settings.admin.allowedHosts,
+    tokens,
+    events: events.feed,
+    clientOf: (request) => adminListener?.clientOf(request) ?? "",
     version: seams.version,
+    clock,
     log,
   });
 
@@ -377,16 +419,34 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     while (await store.purgeCodes(clock.now() - settings.retention.codes));
   };
 
+  /** Ends the turns that run, then sends what is due, their replies among it. */
+  const finishWork = async (grace: number) => {
+    const until = clock.now() + grace;
+    await turnWorker.stop(grace);
+    const sent = new AbortController();
+    const timeUp = sleep(clock, Math.max(0, until - clock.now()), sent.signal).catch(() => {});
+    await Promise.race([sendWorker.idle(), timeUp]);
+    sent.abort();
+    await sendWorker.stop(Math.max(0, until - clock.now()));
+  };
+
   return {
     operator,
-    simulator: () => simulator?.control,
-    adminToken: token,
+    configuration,
+    simulator: links.simulator,
+    get adminToken() {
+      return token;
+    },
+    reload: configuration.apply,
     async listen() {
       // Before the first text can come in: who waited when the service stopped, waits on.
+      await events.start();
+      await waiting.start();
       await signals.start();
+      await awaitSignal.recover();
       publicListener = listen({
         address: settings.server.listen,
-        fetch: publicApp.fetch,
+        fetch: (request) => publicApp.fetch(request),
         maxBody: 2 * BODY_CAP,
         idleTimeout: 10,
       });
@@ -396,31 +456,9 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
         maxBody: 8 * 1024 * 1024,
         idleTimeout: 0,
       });
-      if (simulated.length > 0)
-        simulator = openSimulator(
-          { host: "127.0.0.1", port: 0 },
-          seedsOf(simulated, webhookUrl, publicListener.url),
-          seams,
-        );
-      for (const channel of Object.values(settings.channels)) {
-        const apiUrl = channel.provider === "simulator" ? simulator?.url : undefined;
-        const account =
-          apiUrl === undefined ? channel.account : { ...channel.account, apiUrl, messagingUrl: apiUrl };
-        const publicUrl = publicUrlOf(channel.id);
-        carriers.set(
-          channel.id,
-          createTwilioCarrier({
-            settings: { ...channel, account },
-            ...(publicUrl === undefined ? {} : { publicUrl }),
-            fetch: seams.fetch,
-            clock,
-            log,
-          }),
-        );
-      }
+      links.prepare(settings).commit();
       log.info("listening", { public: publicListener.url, admin: adminListener.url });
-      await channels.follow(new Set());
-      wakeAll();
+      await connect();
       housekeeping();
       return { publicUrl: publicListener.url, adminUrl: adminListener.url };
     },
@@ -431,16 +469,20 @@ export async function openApp(settings: Settings, seams: Seams): Promise<App> {
     async close(grace) {
       stopped = true;
       stopHousekeeping();
+      configuration.close();
       const listeners = [publicListener, adminListener].filter((listener) => listener !== undefined);
+      waiting.stop();
+      await mcp.close();
       signals.stop();
+      tokens.stop();
       await Promise.all([
+        events.stop(grace),
         channels.stop(),
         ...listeners.map((listener) => listener.close(grace)),
-        turnWorker.stop(grace),
-        sendWorker.stop(grace),
+        finishWork(grace),
       ]);
-      await Promise.all([...agents.values()].map((agent) => agent.close?.()));
-      await simulator?.close();
+      await agents.close();
+      await links.close();
       await store.close();
       log.info("stopped", {});
     },

@@ -20,6 +20,7 @@ export interface CatchUpSeams {
 const OVERLAP = 10 * 60_000;
 /** Deliveries younger than this are asked for at every look, older ones at every CATCH_UP_INTERVAL. */
 const FRESH = 10 * 60_000;
+const WHOLE_INTERVAL = 3_600_000;
 const DELIVERY_WINDOW = 24 * 3_600_000;
 const DELIVERIES_PER_LOOK = 100;
 
@@ -38,15 +39,19 @@ export async function followList(
   const listing = channel.inbound !== "none" && channel.catchUp > 0;
   let since = clock.now() - channel.catchUp;
   let lastFull = 0;
+  let lastWhole = clock.now();
   while (!signal.aborted) {
     const carrier = seams.carrier(channel.id);
     if (carrier === undefined) return;
     const started = clock.now();
     const full = started - lastFull >= CATCH_UP_INTERVAL;
-    const missed = listing ? await admitMissing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
+    const missed = listing ? await missing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
     if (signal.aborted) return;
     if (missed.kind === "ok") {
-      since = Math.max(since, started - OVERLAP);
+      // A row may turn up in the list long after its time; now and then the whole window is looked at again.
+      const whole = started - lastWhole >= WHOLE_INTERVAL;
+      if (whole) lastWhole = started;
+      since = whole ? started - channel.catchUp : Math.max(since, started - OVERLAP);
       if (missed.admitted > 0) log.info("catch_up.admitted", { channel: channel.id, count: missed.admitted });
       const window = full ? DELIVERY_WINDOW : FRESH;
       await refreshDeliveries(channel, carrier, started - window, signal, seams);
@@ -61,6 +66,22 @@ export async function followList(
     } catch {
       return;
     }
+  }
+}
+
+/** A list that is refused stops a channel that lives by it; for one with a webhook it is only a pity. */
+async function missing(
+  channel: ChannelSettings,
+  carrier: Carrier,
+  since: number,
+  signal: AbortSignal,
+  seams: CatchUpSeams,
+): ReturnType<typeof admitMissing> {
+  try {
+    return await admitMissing(channel, carrier, since, signal, seams);
+  } catch (error) {
+    if (channel.inbound === "poll" || !(error instanceof AppError) || error.code !== "forbidden") throw error;
+    return { kind: "unreachable", reason: error.message };
   }
 }
 
@@ -100,7 +121,7 @@ async function refreshDeliveries(
     if (signal.aborted) return;
     const state = readable(await carrier.fetchStatus(sid, signal));
     if (state.kind === "unreachable") return;
-    for (const event of state.items) await seams.record(event);
+    for (const event of state.items) await seams.record({ ...event, channel: channel.id });
   }
 }
 

@@ -22,6 +22,14 @@ export function channelNumber(settings: ChannelSettings, state: ChannelState): s
   return settings.sender.kind === "number" ? settings.sender.number : state.numbers[0];
 }
 
+/** True for every number that texts of this channel may come from: a service has several. */
+export function isOwnNumber(address: string, settings: ChannelSettings, state: ChannelState): boolean {
+  return (
+    (settings.sender.kind === "number" && settings.sender.number === address) ||
+    state.numbers.includes(address)
+  );
+}
+
 /** Whom policies speak of when they name the channel's agent. */
 export function principalOf(settings: ChannelSettings): string {
   return settings.agent ?? API_AGENT;

@@ -1,3 +1,4 @@
+import { redactAddress, redactNumbers } from "./address.ts";
 import type { Carrier } from "./carrier.ts";
 import { type ChannelState, channelNumber, FAILED_RETRY, needsPairing, reconnectDelay } from "./channel.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
@@ -144,7 +145,13 @@ export function createChannels(seams: ChannelsSeams): Channels {
     const state = stateOf(channel);
     entryOf(channel).told = state.status;
     const level = state.status === "failed" ? "error" : state.status === "reconnecting" ? "warn" : "info";
-    log[level]("channel.status", { channel, status: state.status, reason: state.reason, fix: state.fix });
+    log[level]("channel.status", {
+      channel,
+      status: state.status,
+      ...(state.reason === undefined ? {} : { reason: redactNumbers(state.reason) }),
+      // While pairing the code has a line of its own.
+      ...(state.fix === undefined || state.status === "pairing" ? {} : { fix: redactNumbers(state.fix) }),
+    });
     seams.onChange(channel, state);
   }
 
@@ -165,7 +172,8 @@ export function createChannels(seams: ChannelsSeams): Channels {
         entry.failures = 0;
         entry.numbers = outcome.numbers;
         entry.warnings = outcome.warnings;
-        for (const warning of outcome.warnings) log.warn("channel.warning", { channel, reason: warning });
+        for (const warning of outcome.warnings)
+          log.warn("channel.warning", { channel, reason: redactNumbers(warning) });
         await upkeepPairing(channel);
         if (signal.aborted) return;
         changed(channel);
@@ -280,7 +288,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
     log.info("pairing.code", {
       channel,
       code: pairing.code,
-      number,
+      ...(number === undefined ? {} : { number: redactAddress(number) }),
       expires: new Date(pairing.expiresAt).toISOString(),
     });
     return pairing;

@@ -26,36 +26,43 @@ export function compose(
 ): Composed {
   const plain = text.render(markdown, reply.economy);
   if (plain.trim() === "") return { bodies: [], held: [] };
-  const whole = text.split(plain, {});
-  if (whole.length === 1 && text.segments(whole[0] ?? "") <= segmentsPerReply)
-    return { bodies: whole, held: [] };
+  const whole = text.split(plain, { segments: segmentsPerReply });
+  if (whole.length === 1) return { bodies: whole, held: [] };
   switch (reply.overflow) {
     case "truncate":
       return {
         bodies: [text.truncate(plain, { segments: segmentsPerReply, characters: MAX_BODY })],
         held: [],
       };
-    case "split": {
-      const parts = text.split(plain, { numbered: true });
-      return { bodies: withinSegments(parts, segmentsPerReply, text), held: [] };
-    }
+    case "split":
+      return { bodies: allWithin(plain, segmentsPerReply, text), held: [] };
     case "more": {
-      const parts = text.split(plain, { hint: MORE_HINT });
-      return { bodies: parts.slice(0, reply.maxMessages), held: parts.slice(reply.maxMessages) };
+      const segments = Math.max(1, Math.floor(segmentsPerReply / reply.maxMessages));
+      const parts = text.split(plain, { hint: MORE_HINT, segments });
+      return {
+        bodies: hintedOnce(parts.slice(0, reply.maxMessages)),
+        held: parts.slice(reply.maxMessages),
+      };
     }
   }
 }
 
-/** The leading parts that together cost at most `limit` segments, the first one always. */
-function withinSegments(parts: readonly string[], limit: number, text: TextTools): readonly string[] {
-  let spent = 0;
-  const kept: string[] = [];
-  for (const part of parts) {
-    spent += text.segments(part);
-    if (kept.length > 0 && spent > limit) break;
-    kept.push(part);
+/** Of parts that are sent together only the last one asks whether there should be more. */
+function hintedOnce(parts: readonly string[]): readonly string[] {
+  return parts.map((part, index) =>
+    index < parts.length - 1 && part.endsWith(`\n${MORE_HINT}`) ? part.slice(0, -MORE_HINT.length - 1) : part,
+  );
+}
+
+/** Every part, marked `n/m`, as far as `limit` segments go; what does not fit is cut off with an ellipsis. */
+function allWithin(plain: string, limit: number, text: TextTools): readonly string[] {
+  const cost = (parts: readonly string[]) => parts.reduce((sum, part) => sum + text.segments(part), 0);
+  for (let segments = limit; segments > 1; segments--) {
+    const kept = text.truncate(plain, { segments, characters: plain.length });
+    const parts = text.split(kept, { numbered: true, segments });
+    if (cost(parts) <= limit) return parts;
   }
-  return kept;
+  return [text.truncate(plain, { segments: 1, characters: MAX_BODY })];
 }
 
 /** The next parts of a held reply, and what then remains held. */
@@ -65,7 +72,7 @@ export function nextParts(
 ): { readonly bodies: readonly string[]; readonly rest: HeldReply | undefined } {
   const rest = held.parts.slice(maxMessages);
   return {
-    bodies: held.parts.slice(0, maxMessages),
+    bodies: hintedOnce(held.parts.slice(0, maxMessages)),
     rest: rest.length === 0 ? undefined : { id: held.id, parts: rest, expiresAt: held.expiresAt },
   };
 }

@@ -73,6 +73,8 @@ export interface ConfigurationError {
 
 /** The settings in force and the file they come from. All or nothing: new settings replace the old ones whole. */
 export interface Configuration {
+  /** The file as the operator named it; undefined when the settings come from none. */
+  readonly file: string | undefined;
   /** Puts these settings in force, or says why not. */
   apply(settings: Settings): Promise<ReloadOutcome>;
   /** Reads the file and puts it in force. */
@@ -83,8 +85,10 @@ export interface Configuration {
    * program, or the result would not be a valid configuration; then nothing was changed.
    */
   change(channel: string, change: ChannelChange): Promise<void>;
-  /** Reloads when the files change, by somebody else's hand, until it is cancelled. */
-  watch(): CancelTimer;
+  /** From now on reloads when the files change by somebody else's hand. */
+  watch(): void;
+  /** Ends the watching. */
+  close(): void;
   error(): ConfigurationError | undefined;
 }
 
@@ -101,6 +105,8 @@ const MAX_TRIES = 5;
 export function createConfiguration(seams: ConfigurationSeams): Configuration {
   const { file, clock, log } = seams;
   let failure: ConfigurationError | undefined;
+  let unwatch: CancelTimer = () => {};
+  let closed = false;
 
   function refuse(message: string, fix: string): ReloadOutcome {
     failure = { message, fix, at: clock.now() };
@@ -116,8 +122,14 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
     try {
       prepared = seams.prepare(settings);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      return refuse(error.message, error.fix ?? KEPT);
+      if (error instanceof AppError) return refuse(error.message, error.fix ?? KEPT);
+      log.error("config.failed", {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      return refuse(
+        "internal error, see the log",
+        "The configuration in force stays as it is; please report this.",
+      );
     }
     failure = undefined;
     await prepared.commit();
@@ -143,6 +155,7 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
   }
 
   return {
+    file: file?.path,
     apply,
     reload,
     async change(channel, change) {
@@ -166,11 +179,9 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
       );
     },
     watch() {
-      if (file === undefined) return () => {};
+      if (file === undefined) return;
       let seen: string | undefined;
       let moving = false;
-      let cancel: CancelTimer = () => {};
-      let cancelled = false;
       const look = async () => {
         const stamp = file.stamp();
         if (stamp !== seen) {
@@ -182,19 +193,19 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
         }
       };
       const arm = () => {
-        cancel = clock.after(LOOK_INTERVAL, () => {
+        unwatch = clock.after(LOOK_INTERVAL, () => {
           look()
             .catch((error: unknown) => log.error("config.watch", { error: String(error) }))
             .finally(() => {
-              if (!cancelled) arm();
+              if (!closed) arm();
             });
         });
       };
       arm();
-      return () => {
-        cancelled = true;
-        cancel();
-      };
+    },
+    close() {
+      closed = true;
+      unwatch();
     },
     error: () => failure,
   };
@@ -209,6 +220,13 @@ const NO_FILE = {
 
 function conflict(message: string, fix: string): AppError {
   return new AppError("conflict", message, { fix });
+}
+
+/** The keys whose values differ, or that only one of the two has. */
+export function changedKeys(old: object, next: object): readonly string[] {
+  const [before, after] = [new Map(Object.entries(old)), new Map(Object.entries(next))];
+  const differs = (key: string) => JSON.stringify(before.get(key)) !== JSON.stringify(after.get(key));
+  return [...new Set([...before.keys(), ...after.keys()])].filter(differs);
 }
 
 /** What is fixed when the service starts. Throws AppError `conflict` that names what would have to change. */

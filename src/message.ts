@@ -27,9 +27,7 @@ export type DeliveryState =
 
 export type OptOutType = "STOP" | "START" | "HELP";
 
-/** What the carrier tells us, from a webhook or from its message list, parsed once and completely. */
-export type CarrierEvent = InboundEvent | StatusEvent;
-
+/** A text the carrier tells us of, from a webhook or from its message list, parsed once and completely. */
 export interface InboundEvent {
   readonly kind: "inbound";
   /** The carrier's id of the message (`SM…`/`MM…`), by which it is deduplicated. */
@@ -55,6 +53,8 @@ export interface StatusEvent {
   readonly kind: "status";
   readonly sid: string;
   readonly accountSid?: string;
+  /** The channel whose webhook it came to, or whose state was polled; it speaks for no other. */
+  readonly channel?: string;
   /** From `?m=<message id>.<attempt>` of the callback's URL. */
   readonly ref?: AttemptRef;
   /** The carrier's own word (`accepted`, `sending`, `delivered`…). */

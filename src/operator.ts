@@ -2,6 +2,7 @@ import { addressKind, isSendable } from "./address.ts";
 import { type ChannelState, channelNumber, policyChannel, principalOf } from "./channel.ts";
 import type { Channels } from "./channels.ts";
 import type { Clock } from "./clock.ts";
+import type { ChannelChange, Configuration, ConfigurationError } from "./configuration.ts";
 import type { Conversation } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
@@ -19,6 +20,8 @@ import { MAX_BODY, type TextTools } from "./text.ts";
 export interface Operator {
   channels(): Promise<readonly ChannelView[]>;
   channel(id: string): Promise<ChannelView>;
+  /** Switches a channel, in the configuration file too; `conflict` says why it cannot be, and what to do. */
+  changeChannel(id: string, change: ChannelChange): Promise<ChannelView>;
   beginPairing(channel: string): Promise<PairingView>;
   cancelPairing(channel: string): Promise<void>;
   addresses(channel: string): Promise<readonly PairedAddress[]>;
@@ -32,7 +35,15 @@ export interface Operator {
   endConversation(id: string): Promise<Conversation>;
   policies(): readonly PolicyInfo[];
   checkPolicy(question: PolicyCheck): Promise<PolicyDecision>;
+  configuration(): ConfigurationView;
   ready(): Promise<Readiness>;
+}
+
+/** The configuration file, and why what it says is not in force. */
+export interface ConfigurationView {
+  /** As it was named at the start; absent when there was none. */
+  readonly file?: string;
+  readonly error?: ConfigurationError;
 }
 
 export interface ChannelView {
@@ -79,6 +90,7 @@ export interface Readiness {
 
 export interface OperatorSeams {
   readonly settings: () => Settings;
+  readonly configuration: Pick<Configuration, "file" | "change" | "error">;
   readonly policy: () => PolicyEngine;
   readonly channels: Channels;
   readonly countryOf: (address: string) => string;
@@ -143,6 +155,11 @@ export function createOperator(seams: OperatorSeams): Operator {
     async channel(id) {
       return view(settingsOf(id));
     },
+    async changeChannel(id, change) {
+      settingsOf(id);
+      await seams.configuration.change(id, change);
+      return view(settingsOf(id));
+    },
     async beginPairing(channel) {
       const settings = settingsOf(channel);
       return pairingView(settings, await channels.beginPairing(channel));
@@ -172,7 +189,10 @@ export function createOperator(seams: OperatorSeams): Operator {
         throw new AppError("not_found", `${address} is not paired with ${channel}.`);
       await channels.addressesChanged(channel);
     },
-    messages: (query) => store.messages(query),
+    async messages(query) {
+      if (query.channel !== undefined) settingsOf(query.channel);
+      return store.messages(query);
+    },
     async message(id) {
       return found(await store.message(id), `message ${id}`);
     },
@@ -202,7 +222,10 @@ export function createOperator(seams: OperatorSeams): Operator {
       if (outcome.kind === "created") seams.onSend();
       return { id: outcome.id, state: outcome.state };
     },
-    conversations: (query) => store.conversations(query),
+    async conversations(query) {
+      if (query.channel !== undefined) settingsOf(query.channel);
+      return store.conversations(query);
+    },
     async conversation(id) {
       return found(await store.conversation(id), `conversation ${id}`);
     },
@@ -252,6 +275,11 @@ export function createOperator(seams: OperatorSeams): Operator {
         .policy()
         .decide({ ...common, action: check.action, sender: party, numMedia: 0 }, { dryRun: true });
     },
+    configuration() {
+      const { file } = seams.configuration;
+      const error = seams.configuration.error();
+      return { ...(file === undefined ? {} : { file }), ...(error === undefined ? {} : { error }) };
+    },
     async ready() {
       const database = await store.ping().then(
         () => ({ name: "database", ok: true }),
@@ -264,14 +292,17 @@ export function createOperator(seams: OperatorSeams): Operator {
           const ok = status === "connected" || status === "pairing";
           return { name: `channel ${channel.id}`, ok, ...(ok || reason === undefined ? {} : { reason }) };
         });
-      const checks = [database, ...states];
-      return { ready: checks.every((check) => check.ok), checks };
+      const working = [database, ...states];
+      // A file that is not in force is for the operator to mend; the service works on without it.
+      const error = seams.configuration.error();
+      const file = error === undefined ? [] : [{ name: "configuration", ok: false, reason: error.message }];
+      return { ready: working.every((check) => check.ok), checks: [...working, ...file] };
     },
   };
 }
 
 /** Everything wrong with a send at once, each with its field. */
-function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings">): SendCommand {
+function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings" | "channels">): SendCommand {
   const problems: { path: string; message: string }[] = [];
   const known = Object.keys(seams.settings().channels);
   if (!known.includes(command.channel))
@@ -285,8 +316,9 @@ function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings">)
       message: 'Write the number in E.164 form, "+15551234567" or "whatsapp:+15551234567".',
     });
   const settings = seams.settings().channels[command.channel];
-  if (settings?.sender.kind === "number" && settings.sender.number === command.to)
-    problems.push({ path: "to", message: "This is the channel's own number." });
+  const own = settings === undefined ? [] : [...seams.channels.state(settings.id).numbers];
+  if (settings?.sender.kind === "number") own.push(settings.sender.number);
+  if (own.includes(command.to)) problems.push({ path: "to", message: "This is the channel's own number." });
   const media = command.mediaUrls ?? [];
   if (media.length > 10) problems.push({ path: "media_urls", message: "At most 10." });
   for (const [index, url] of media.entries()) {
@@ -299,6 +331,8 @@ function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings">)
   const body = command.body ?? "";
   if (body.length > MAX_BODY)
     problems.push({ path: "body", message: `At most ${MAX_BODY} characters; this has ${body.length}.` });
+  const odd = unprintable(body);
+  if (odd !== undefined) problems.push({ path: "body", message: `${odd} cannot be sent in a text.` });
   if (body.trim() === "" && media.length === 0 && command.contentSid === undefined)
     problems.push({ path: "body", message: "A message needs a body, media_urls or content_sid." });
   if (command.contentSid !== undefined && !/^HX[0-9a-fA-F]{32}$/.test(command.contentSid))
@@ -308,6 +342,13 @@ function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings">)
   if (problems.length > 0)
     throw new AppError("invalid", "The message cannot be sent as given.", { problems });
   return command;
+}
+
+/** The first control character or half of a surrogate pair, named; line breaks and tabs are fine. */
+function unprintable(text: string): string | undefined {
+  const found = /[^\P{Cc}\n\r\t]|\p{Cs}/u.exec(text)?.[0];
+  if (found === undefined) return undefined;
+  return `The character U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
 /** Two requests under one key are the same when all that reaches the phone is. */

@@ -6,7 +6,7 @@ import type { Explained } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { StatusEvent } from "./message.ts";
 import { createPace, type Pace } from "./pace.ts";
-import type { Settings } from "./settings.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
 import type { ClaimedSend, StatusOutcome, Store } from "./store.ts";
 import type { Queue } from "./worker.ts";
 
@@ -38,16 +38,17 @@ export interface Outbox {
 /** Hands messages to the carrier and keeps what becomes of them. */
 export function createOutbox(seams: OutboxSeams): Outbox {
   const { store, clock, log } = seams;
-  const paces = new Map<string, Pace>();
+  const paces = new Map<string, { readonly pace: Pace; readonly settings: ChannelSettings | undefined }>();
 
+  /** A channel that sends as somebody else after a reload has a pace of its own. */
   function pace(channel: string): Pace {
-    let found = paces.get(channel);
-    if (found === undefined) {
-      const settings = seams.settings().channels[channel];
-      found = createPace(settings, clock.now());
-      paces.set(channel, found);
-    }
-    return found;
+    const settings = seams.settings().channels[channel];
+    const found = paces.get(channel);
+    if (found?.settings === settings && found !== undefined) return found.pace;
+    const kept = found !== undefined && isSameSender(found.settings, settings);
+    const now = kept ? found.pace : createPace(settings, clock.now());
+    paces.set(channel, { pace: now, settings });
+    return now;
   }
 
   function open(now: number): readonly string[] {
@@ -146,4 +147,8 @@ export function createOutbox(seams: OutboxSeams): Outbox {
       return outcome;
     },
   };
+}
+
+function isSameSender(a: ChannelSettings | undefined, b: ChannelSettings | undefined): boolean {
+  return a?.provider === b?.provider && JSON.stringify(a?.sender) === JSON.stringify(b?.sender);
 }

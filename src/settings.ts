@@ -1,3 +1,5 @@
+import type { EventType } from "./event.ts";
+
 /**
  * The configuration as the rest of the program sees it: defaults applied, secrets resolved, paths absolute,
  * durations in milliseconds. `config/` makes it out of sms.yaml; nothing else knows YAML.
@@ -148,6 +150,6 @@ export interface ScheduleSettings {
 export interface WebhookSettings {
   readonly url: string;
   readonly secret: string;
-  readonly events: readonly string[];
+  readonly events: readonly EventType[];
   readonly includeCodes: boolean;
 }

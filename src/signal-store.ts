@@ -20,15 +20,17 @@ export interface SignalStore {
   }): Promise<Page<Watch>>;
   /** Pending ones, oldest first; read once at start. */
   pendingWatches(): Promise<readonly Watch[]>;
+  /** Watches of agents' calls that have ended while the turn they belong to is still parked. */
+  unansweredWatches(): Promise<readonly Watch[]>;
   /** False when it is no longer pending. */
   cancelWatch(id: string, at: number): Promise<boolean>;
   /** Makes pending watches whose time is over `expired` (or `matched`, where a continuous one caught something). */
   expireWatches(now: number): Promise<readonly Watch[]>;
   /**
    * Kept messages with an annotation that arrived since `since`, oldest first, and whether they are taken:
-   * claimed by a watch, or in a turn of an agent.
+   * claimed by a watch, or in a turn of an agent. With `unclaimed` only those no watch has claimed.
    */
-  recentSignals(since: number): Promise<readonly RecentSignal[]>;
+  recentSignals(query: RecentQuery): Promise<readonly RecentSignal[]>;
   /** Offers a message that was admitted before; in one transaction, as `offer_signal` does at admission. */
   offerSignal(offer: OfferSignal): Promise<OfferOutcome>;
   /**
@@ -50,6 +52,12 @@ export type CreateWatchOutcome =
   | { readonly kind: "created" | "replayed"; readonly watch: Watch }
   | { readonly kind: "key_conflict" };
 
+export interface RecentQuery {
+  readonly since: number;
+  readonly unclaimed: boolean;
+  readonly channel?: string;
+}
+
 export interface RecentSignal {
   readonly signal: Signal;
   readonly claimed: boolean;
@@ -59,15 +67,18 @@ export interface RecentSignal {
 /**
  * Offers one message to watches, in order (oldest first). Each watch that is still pending and has not seen the
  * message gets it, but for claiming ones: of those only the first, and none when the message is claimed
- * already. A `once` watch that gets it becomes `matched`.
+ * already. A `once` watch that gets it becomes `matched`. A denied sender's text that is neither kept nor given
+ * with `reveal` goes to nobody.
  */
 export interface OfferSignal {
   readonly kind: "offer_signal";
   readonly messageId: string;
   readonly offers: readonly Offer[];
+  /** Watches with `instructions` whose hard filters it passes: it is queued to be judged for each. */
+  readonly judged?: readonly string[];
   /**
-   * What may be kept of a denied sender's text if a watch gets it; the row stays as it is when none does. When
-   * kept, the message's state becomes `handled`.
+   * What may be kept of a denied sender's text if a watch gets it or it is queued to be judged; the row stays as
+   * it is otherwise. Once a watch gets it, the message's state becomes `handled`.
    */
   readonly reveal?: {
     readonly from: string;
@@ -90,4 +101,6 @@ export interface OfferOutcome {
   /** Watches that got the message, in order, and whether that ended them. */
   readonly delivered: readonly { readonly watchId: string; readonly ended: boolean }[];
   readonly claimed: boolean;
+  /** Set when a judgement was queued. */
+  readonly judging?: true;
 }

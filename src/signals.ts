@@ -135,7 +135,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     const ended = await store.expireWatches(clock.now());
     for (const watch of ended) {
       pending.delete(watch.id);
-      log.info("watch.expired", { watch: watch.id });
+      log.debug("watch.expired", { watch: watch.id });
       seams.onExpired(watch);
       tell(watch);
     }
@@ -240,7 +240,14 @@ export function createSignals(seams: SignalsSeams): Signals {
     if (watch.backfill <= 0) return;
     forget();
     const since = watch.createdAt - watch.backfill;
-    const kept = await store.recentSignals(since);
+    const claims =
+      watch.consume === "claim" && watch.mode === "once" && watch.filters.instructions === undefined;
+    const { channel } = watch.filters;
+    const kept = await store.recentSignals({
+      since,
+      unclaimed: claims,
+      ...(channel === undefined ? {} : { channel }),
+    });
     const texts: (RecentSignal & { readonly text?: HeldText })[] = [
       ...kept,
       ...held.map((text) => ({ signal: signalOf(text), claimed: false, inTurn: false, text })),
@@ -305,7 +312,14 @@ export function createSignals(seams: SignalsSeams): Signals {
           fix: "Use a new key for a new wait, or repeat the first request exactly.",
         });
       if (outcome.kind === "replayed") return outcome.watch;
-      await lookBack(entry);
+      try {
+        await lookBack(entry);
+      } catch (error) {
+        // Its caller gets the error, so nobody would be there for what it caught.
+        pending.delete(watch.id);
+        await store.cancelWatch(watch.id, clock.now());
+        throw error;
+      }
       return (await store.watch(watch.id)) ?? watch;
     },
     async ended(id, signal) {
@@ -342,12 +356,17 @@ export function createSignals(seams: SignalsSeams): Signals {
       });
     },
     async cancel(id) {
-      const cancelled = await store.cancelWatch(id, clock.now());
+      // A watch that has just caught something ends by what it caught, and tells whoever waits.
+      if (!(await store.cancelWatch(id, clock.now()))) return false;
       pending.delete(id);
-      const watch = cancelled ? await store.watch(id) : undefined;
-      if (watch !== undefined) tell(watch);
+      const watch = await store.watch(id);
+      if (watch !== undefined) {
+        // A parked turn must go on; other waiters are told below.
+        if (watch.owner.kind === "agent") seams.onExpired(watch);
+        tell(watch);
+      }
       arm();
-      return cancelled;
+      return true;
     },
     offers(signal, media) {
       return { offers: collect(signal, media, 0), mark: made };

@@ -2,6 +2,7 @@ import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
+import type { EventStore, WebhookStore } from "./event-store.ts";
 import type {
   DeliveryState,
   InboundState,
@@ -14,6 +15,8 @@ import type {
 } from "./message.ts";
 import type { PairedAddress, Pairing } from "./pairing.ts";
 import type { OfferOutcome, OfferSignal, SignalStore } from "./signal-store.ts";
+import type { TokenStore } from "./token-store.ts";
+import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
 
 /**
@@ -28,12 +31,15 @@ export interface Store
     PairingStore,
     MessageStore,
     ConversationStore,
-    SignalStore {
+    SignalStore,
+    EventStore,
+    WebhookStore,
+    TokenStore {
   /** Takes over what a dead process left: its turns are queued again, its cut sends become `unknown`. */
   recover(now: number): Promise<{ readonly turns: number; readonly sends: number }>;
   /**
    * Removes a little of what has expired: idempotency keys and unclaimed callbacks after a day, pairing attempts,
-   * locks, held replies; gives up sends pending for longer than GIVE_UP_AFTER; and gives free space back to the
+   * locks, held replies, events after a week; gives up sends pending for longer than GIVE_UP_AFTER; and gives free space back to the
    * disk. Answers whether there is more to do: call it again, a little later.
    */
   sweep(now: number): Promise<boolean>;
@@ -117,7 +123,14 @@ export type Effect =
   /** Closes the open conversation of the key, where there is one. */
   | { readonly kind: "end_conversation"; readonly key: string; readonly at: number }
   /** Cancels queued, running and parked turns of the key. */
-  | { readonly kind: "cancel_turns"; readonly key: string; readonly at: number; readonly reason: string }
+  | {
+      readonly kind: "cancel_turns";
+      readonly key: string;
+      /** Only the turns that answer this address; a shared conversation has others. */
+      readonly address?: string;
+      readonly at: number;
+      readonly reason: string;
+    }
   /** Replaces what is held for the address; empty `parts` drop it. With `expected`, `stale` when it changed. */
   | {
       readonly kind: "hold";
@@ -189,6 +202,15 @@ export interface TurnStore {
    * or failed. Texts of turns still queued or running are left out, the caller has those of its own turn.
    */
   history(conversationId: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /** What the agent's tools did in this turn so far. */
+  journal(turnId: string): Promise<readonly JournalEntry[]>;
+  /** Rejects with AppError `conflict` when the turn is not running (cancelled meanwhile). */
+  appendJournal(turnId: string, entries: readonly JournalEntry[]): Promise<void>;
+  /**
+   * Adds the answer to a parked call and queues its turn again, as the next of its conversation. A turn that is
+   * just being parked is queued by its end. False when the turn has ended.
+   */
+  resumeTurn(turnId: string, entries: readonly JournalEntry[], at: number): Promise<boolean>;
   /**
    * One transaction: the turn's end, the texts it handled, its reply into the outbox, the conversation's
    * `lastAt`. Does nothing and answers false when the turn is no longer running (cancelled meanwhile).

@@ -4,7 +4,9 @@ import type { Message } from "./message.ts";
 import type { Signal } from "./signal.ts";
 
 /** What a token allows. `read` shows no codes and no texts of signals; `admin` allows everything. */
-export type Scope = "read" | "messages:send" | "signals:await" | "admin";
+export const SCOPES = ["read", "messages:send", "signals:await", "admin"] as const;
+
+export type Scope = (typeof SCOPES)[number];
 
 /** Whoever stands behind a request, after its credential was checked. */
 export interface Caller {
@@ -41,6 +43,15 @@ export function demand(caller: Caller, scope: Scope, channel?: string): void {
     });
 }
 
+/** As `demand`, for what concerns the whole service: a caller who is kept to some channels is rejected too. */
+export function demandEverywhere(caller: Caller, scope: Scope): void {
+  demand(caller, scope);
+  if (caller.channels !== undefined)
+    throw new AppError("forbidden", "This token is limited to channels, and this concerns all of them.", {
+      fix: "Use a token without channels.",
+    });
+}
+
 /** True for callers who may see codes and the texts of signals: those who may wait for them anyway. */
 export function seesCodes(caller: Caller): boolean {
   return can(caller, "signals:await");
@@ -57,7 +68,7 @@ export function maskSignal(caller: Caller, signal: Signal): Signal {
 }
 
 /** A message as this caller may see it: a signal's text is masked as a whole, elsewhere what may be a code. */
-export function maskMessage(caller: Caller, message: Message): Message {
+export function maskMessage<Kept extends Message>(caller: Caller, message: Kept): Kept {
   if (seesCodes(caller) || message.text === undefined) return message;
   if (message.direction === "outbound") return message;
   if (message.route === "signal") return { ...message, text: MASK };

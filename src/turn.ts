@@ -4,11 +4,12 @@ import type { Media } from "./message.ts";
 /**
  * One agent run over the inbound messages gathered so far.
  *
- * `queued` (gathering texts, or waiting for its turn) → `running` → `done` | `failed` | `cancelled`.
+ * `queued` (gathering texts, or waiting for its turn) → `running` → `done` | `failed` | `cancelled`, or `parked`
+ * until a tool's answer comes, which queues it again.
  * `shown`: too old to run when its channel came back; the operator sees it. A crash while running returns
  * the turn to `queued` with one more attempt.
  */
-export type TurnState = "queued" | "running" | "done" | "failed" | "cancelled" | "shown";
+export type TurnState = "queued" | "running" | "parked" | "done" | "failed" | "cancelled" | "shown";
 
 export interface Turn {
   readonly id: string;
@@ -52,7 +53,9 @@ export type TurnEnd =
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly error: Explained }
   | { readonly kind: "cancelled"; readonly reason: string }
-  | { readonly kind: "shown"; readonly reason: string };
+  | { readonly kind: "shown"; readonly reason: string }
+  /** Waits for the answer to one of these calls. */
+  | { readonly kind: "parked"; readonly calls: readonly string[] };
 
 /** Tries of one turn before it is set aside: a text that crashes the service must not do so for ever. */
 export const MAX_TURN_ATTEMPTS = 5;

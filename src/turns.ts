@@ -1,11 +1,11 @@
 import { addressKind, redactAddress } from "./address.ts";
 import { type Agent, AgentFailure, type AgentReply, type TurnRequest } from "./agent.ts";
 import { allowedLabel, type ChannelState, policyChannel, principalOf } from "./channel.ts";
-import type { CancelTimer, Clock } from "./clock.ts";
+import { type CancelTimer, type Clock, sleep } from "./clock.ts";
 import { compose, HELD_FOR } from "./compose.ts";
 import { sessionKey } from "./conversation.ts";
 import { decideRoute } from "./dispatch.ts";
-import type { Explained } from "./errors.ts";
+import { AppError, type Explained } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { NewOutbound } from "./message.ts";
@@ -13,7 +13,8 @@ import { allows, type PolicyEngine } from "./policy.ts";
 import type { AgentSettings, ChannelSettings, Settings } from "./settings.ts";
 import type { FinishTurn, HeldReply, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
-import type { ClaimedTurn, TurnText } from "./turn.ts";
+import type { JournalEntry, TurnTools } from "./tool.ts";
+import type { ClaimedTurn, Turn, TurnText } from "./turn.ts";
 import type { Queue } from "./worker.ts";
 
 export interface TurnSeams {
@@ -29,6 +30,10 @@ export interface TurnSeams {
   readonly newId: NewId;
   readonly clock: Clock;
   readonly log: Log;
+  /** The tools of a turn of an llm agent. */
+  readonly tools: (turn: Turn, paired: boolean) => Promise<TurnTools & { entries: readonly JournalEntry[] }>;
+  /** Told when an agent gave no reply: which one, and what kind of failure it was. */
+  readonly onFailed: (turn: Turn, kind: string) => void;
   /** Told after a turn's end is durable and there is something to send. */
   readonly onReplies: () => void;
 }
@@ -36,21 +41,27 @@ export interface TurnSeams {
 /** A running turn stays ours for this long, ms; extended while the agent works. */
 const LEASE = 60_000;
 const HEARTBEAT = 20_000;
+/** Tries to write a turn's end, over about five minutes. */
+const MAX_WRITE_TRIES = 16;
 
 export interface Turns {
   readonly queue: Queue<ClaimedTurn>;
-  /** Aborts the running turn of a key, where there is one. Its end is recorded by whoever cancelled it. */
-  cancel(key: string, reason: string): void;
+  /**
+   * Aborts the running turn of a key, where there is one (with `address`, only one that answers it). Its end is
+   * recorded by whoever cancelled it.
+   */
+  cancel(key: string, reason: string, address?: string): void;
 }
 
 /** Runs agents over queued turns: checks again, asks the agent, puts its one reply into the outbox. */
 export function createTurns(seams: TurnSeams): Turns {
   const { store, clock, log } = seams;
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, { readonly abort: AbortController; readonly address: string }>();
 
-  async function run(claimed: ClaimedTurn, stop: AbortSignal): Promise<void> {
+  async function run(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
+    const channel = seams.settings().channels[queued.turn.channel];
+    const claimed = withPresentAgent(queued, channel);
     const { turn } = claimed;
-    const channel = seams.settings().channels[turn.channel];
     const agent = seams.agent(turn.agent);
     if (channel === undefined || agent === undefined) {
       await finish(claimed, { kind: "failed", error: GONE });
@@ -75,7 +86,7 @@ export function createTurns(seams: TurnSeams): Turns {
     const started = clock.now();
     const abort = new AbortController();
     const key = keyOf(claimed, channel, allowed[0]?.paired ?? false);
-    running.set(key, abort);
+    running.set(key, { abort, address: turn.address });
     const signal = AbortSignal.any([abort.signal, stop]);
     const beat = heartbeat(turn.id);
     try {
@@ -88,15 +99,17 @@ export function createTurns(seams: TurnSeams): Turns {
         conversation: turn.conversationId,
         agent: turn.agent,
         ms: clock.now() - started,
+        parked: reply.parked !== undefined || undefined,
         cancelled: !ended || undefined,
       });
     } catch (error) {
-      if (stop.aborted) throw error; // the lease brings the turn back after the restart
+      // The lease brings the turn back: after the restart, or when the disk is well again.
+      if (stop.aborted || (error instanceof AppError && error.code === "unavailable")) throw error;
       if (abort.signal.aborted) return; // its end was recorded with the cancellation
       await fail(claimed, channel, error, rerouted);
     } finally {
       beat();
-      if (running.get(key) === abort) running.delete(key);
+      if (running.get(key)?.abort === abort) running.delete(key);
     }
   }
 
@@ -132,13 +145,22 @@ export function createTurns(seams: TurnSeams): Turns {
 
   async function requestOf(
     claimed: ClaimedTurn,
-    texts: readonly (TurnText & { readonly label?: string })[],
+    texts: readonly (TurnText & { readonly paired: boolean; readonly label?: string })[],
     channel: ChannelSettings,
   ): Promise<TurnRequest> {
     const { turn } = claimed;
+    const llm = seams.settings().agents[turn.agent]?.type === "llm";
+    const tools = llm ? await seams.tools(turn, texts[0]?.paired ?? false) : undefined;
     const limit = historyLimit(seams.settings().agents[turn.agent]);
     const history = await store.history(turn.conversationId, Math.max(0, limit - texts.length));
     const label = texts.at(-1)?.label;
+    // A turn that was parked goes on where it was; what was said since then comes after its own texts.
+    const resumed = (tools?.entries.length ?? 0) > 0;
+    const since = resumed ? (texts.at(-1)?.receivedAt ?? 0) : Number.POSITIVE_INFINITY;
+    const [earlier, meanwhile] = [
+      history.filter((entry) => entry.at <= since),
+      history.filter((entry) => entry.at > since),
+    ];
     return {
       turnId: turn.id,
       channel: channel.id,
@@ -152,9 +174,13 @@ export function createTurns(seams: TurnSeams): Turns {
         .join("\n"),
       media: texts.flatMap((text) => text.media),
       messages: [
-        ...history.map(({ role, text, media }) => ({ role, text, media })),
+        ...earlier.map(({ role, text, media }) => ({ role, text, media })),
         ...texts.map(({ text, media }) => ({ role: "user" as const, text, media })),
       ],
+      ...(meanwhile.length === 0
+        ? {}
+        : { meanwhile: meanwhile.map(({ role, text, media }) => ({ role, text, media })) }),
+      ...(tools === undefined ? {} : { tools }),
       timezone: seams.settings().timezone,
       now: clock.now(),
     };
@@ -166,6 +192,8 @@ export function createTurns(seams: TurnSeams): Turns {
     reply: AgentReply,
     rerouted: FinishTurn["rerouted"],
   ): Promise<boolean> {
+    if (reply.parked !== undefined)
+      return finish(claimed, { kind: "parked", calls: reply.parked }, { rerouted });
     const now = clock.now();
     const { limits } = seams.settings();
     const composed = compose(reply.text ?? "", channel.reply, limits.segmentsPerReply, seams.text);
@@ -241,14 +269,17 @@ export function createTurns(seams: TurnSeams): Turns {
     error: unknown,
     rerouted: FinishTurn["rerouted"],
   ): Promise<void> {
+    // What an agent says of a failure may quote the text, so it is shown with the message and never logged.
     const cause = error instanceof AgentFailure ? error.message : "internal error, see the log";
     log.error("turn.failed", {
       turn: claimed.turn.id,
       channel: channel.id,
       agent: claimed.turn.agent,
       to: redactAddress(claimed.turn.address),
-      error: error instanceof AgentFailure ? error.message : String(error),
+      messages: claimed.texts.map((text) => text.messageId),
+      error: error instanceof AgentFailure ? error.kind : String(error),
     });
+    seams.onFailed(claimed.turn, error instanceof AgentFailure ? error.kind : "internal error");
     const replies = await addressed(claimed, channel, [APOLOGY], []);
     await finish(
       claimed,
@@ -270,17 +301,36 @@ export function createTurns(seams: TurnSeams): Turns {
     end: FinishTurn["end"],
     more: Partial<Pick<FinishTurn, "replies" | "held" | "rerouted" | "usage">> = {},
   ): Promise<boolean> {
-    const done = await store.finishTurn({
-      turnId: claimed.turn.id,
-      end,
-      replies: more.replies ?? [],
-      held: "held" in more ? more.held : "keep",
-      rerouted: more.rerouted ?? [],
-      ...(more.usage === undefined ? {} : { usage: more.usage }),
-      at: clock.now(),
-    });
+    const done = await kept(() =>
+      store.finishTurn({
+        turnId: claimed.turn.id,
+        end,
+        replies: more.replies ?? [],
+        held: "held" in more ? more.held : "keep",
+        rerouted: more.rerouted ?? [],
+        ...(more.usage === undefined ? {} : { usage: more.usage }),
+        at: clock.now(),
+      }),
+    );
     if (done && (more.replies?.length ?? 0) > 0) seams.onReplies();
     return done;
+  }
+
+  /**
+   * An answer is not thrown away, and the agent not asked again, because the disk fails for a while: the end of
+   * the turn is written as soon as that is possible.
+   */
+  async function kept<T>(write: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== "unavailable" || tries >= MAX_WRITE_TRIES)
+          throw error;
+        log.warn("turn.not_written", { tries, error: error.message });
+        await sleep(clock, Math.min(30_000, 250 * 2 ** tries));
+      }
+    }
   }
 
   function heartbeat(turnId: string): CancelTimer {
@@ -304,8 +354,10 @@ export function createTurns(seams: TurnSeams): Turns {
       nextDue: () => store.nextTurnDue(seams.runnable()),
       run,
     },
-    cancel(key, reason) {
-      running.get(key)?.abort(new AgentFailure("cancelled", reason));
+    cancel(key, reason, address) {
+      const found = running.get(key);
+      if (found === undefined || (address !== undefined && found.address !== address)) return;
+      found.abort.abort(new AgentFailure("cancelled", reason));
     },
   };
 }
@@ -320,6 +372,12 @@ const GONE: Explained = {
 /** The rule that made the key at admission finds the running turn again. */
 function keyOf(claimed: ClaimedTurn, channel: ChannelSettings, paired: boolean): string {
   return sessionKey(channel, claimed.turn.address, paired);
+}
+
+/** A turn that has not begun is for the agent the channel has now; one that has, ends on its own. */
+function withPresentAgent(claimed: ClaimedTurn, channel: ChannelSettings | undefined): ClaimedTurn {
+  if (channel?.agent === undefined || claimed.turn.attempt > 1) return claimed;
+  return { ...claimed, turn: { ...claimed.turn, agent: channel.agent } };
 }
 
 function historyLimit(agent: AgentSettings | undefined): number {

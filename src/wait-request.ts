@@ -6,7 +6,13 @@ import { nearest } from "./nearest.ts";
 import type { Settings } from "./settings.ts";
 import type { NewWatch } from "./signals.ts";
 import { type Caller, reaches } from "./token.ts";
-import { type CompilePattern, DEFAULT_BACKFILL, MAX_BACKFILL, type WatchFilters } from "./watch.ts";
+import {
+  CATEGORIES,
+  type CompilePattern,
+  DEFAULT_BACKFILL,
+  MAX_BACKFILL,
+  type WatchFilters,
+} from "./watch.ts";
 
 /** A request to wait, checked completely. */
 export interface WaitRequest {
@@ -25,7 +31,7 @@ export interface WaitContext {
 }
 
 /** How long a call waits when it does not say; well under the minute after which many clients give up. */
-export const DEFAULT_TIMEOUT = 25_000;
+const DEFAULT_TIMEOUT = 25_000;
 export const MAX_TIMEOUT = 300_000;
 const DEFAULT_EXPIRY = 24 * 3_600_000;
 const MIN_EXPIRY = 1_000;
@@ -33,15 +39,6 @@ const MAX_EXPIRY = 365 * 24 * 3_600_000;
 
 const MAX_SENDERS = 50;
 const MAX_INSTRUCTIONS = 2_000;
-
-const CATEGORIES = Object.keys({
-  verification_code: true,
-  confirmation_link: true,
-  delivery: true,
-  appointment: true,
-  payment: true,
-  other: true,
-} satisfies Readonly<Record<Category, true>>);
 
 const FIELDS = [
   "channel",
@@ -141,7 +138,7 @@ function isField(name: string): name is Field {
 }
 
 function isCategory(value: string | undefined): value is Category {
-  return value !== undefined && CATEGORIES.includes(value);
+  return CATEGORIES.some((category) => category === value);
 }
 
 /** A text that is not empty, or undefined where the field is absent or was refused. */

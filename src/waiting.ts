@@ -7,8 +7,10 @@ import type { SignalStore } from "./signal-store.ts";
 import type { Signals } from "./signals.ts";
 import type { Page } from "./store.ts";
 import { type Caller, can, demand, maskSignal, reaches } from "./token.ts";
+import { createDeparted } from "./wait-departed.ts";
+import { createRepeatedWaits, KEY_LIFE } from "./wait-repeated.ts";
 import { parseWait, type WaitRequest } from "./wait-request.ts";
-import { type CompilePattern, MAX_BACKFILL, type Watch, type WatchOwner, type WatchState } from "./watch.ts";
+import type { CompilePattern, Watch, WatchOwner, WatchState } from "./watch.ts";
 
 export interface WaitingSeams {
   readonly signals: Signals;
@@ -44,6 +46,8 @@ export interface Waiting {
    * caught none, the repeated call waits again, for its own `timeout`.
    */
   awaitSignal(request: unknown, options: WaitOptions, abort: AbortSignal): Promise<AwaitOutcome>;
+  /** Ends a wait with a key that still waits. What it has caught already stays for whoever has the key. */
+  giveUp(options: Required<WaitOptions>): Promise<void>;
   /** Makes a standing watch; with a key, the same request within ten minutes gives the same watch. */
   createWatch(request: unknown, options: WaitOptions): Promise<Watch>;
   /** Newest first, those of the caller's channels. Codes and texts are masked for callers who only read. */
@@ -63,16 +67,11 @@ export interface WatchQuery {
   readonly cursor?: string;
 }
 
-/** How long a key is remembered, from the end of the wait on. */
-const KEY_LIFE = 10 * 60_000;
-
 export function createWaiting(seams: WaitingSeams): Waiting {
   const { signals, store, clock, log } = seams;
   const stopping = new AbortController();
-  /** Signals that were claimed in the moment their waiter left; they go to the next one who waits. */
-  let unclaimed: Signal[] = [];
-  /** How often a key's wait has ended without a signal, so that the next one need not ask the store. */
-  const attempts = new Map<string, { readonly count: number; readonly until: number }>();
+  const departed = createDeparted(seams);
+  const repeated = createRepeatedWaits({ signals, create: departed.create, clock });
 
   function read(kind: "await" | "watch", request: unknown, caller: Caller): WaitRequest {
     demand(caller, "signals:await");
@@ -87,117 +86,17 @@ export function createWaiting(seams: WaitingSeams): Waiting {
     };
   }
 
-  async function attachedWait(wait: WaitRequest, abort: AbortSignal): Promise<AwaitOutcome> {
-    const made = await create({ ...wait.watch, owner: ownerOf(wait, true) });
-    let watch: Watch;
+  /** Ends with its caller: whatever it gets after that is for others. */
+  async function waitOnce(wait: WaitRequest, abort: AbortSignal): Promise<Watch> {
+    const made = await departed.create({ ...wait.watch, owner: ownerOf(wait, true) });
     try {
-      watch = made.state === "pending" ? await signals.ended(made.id, abort) : made;
+      const watch = made.state === "pending" ? await signals.ended(made.id, abort) : made;
       if (abort.aborted) throw abort.reason;
+      return watch;
     } catch (error) {
-      await leave(made.id);
+      await departed.leave(made.id);
       throw error;
     }
-    return outcomeOf(watch);
-  }
-
-  async function create(wanted: Parameters<Signals["create"]>[0]): Promise<Watch> {
-    const watch = await signals.create(wanted);
-    if (watch.state !== "pending" || unclaimed.length === 0) return watch;
-    await passOn();
-    return (await store.watch(watch.id)) ?? watch;
-  }
-
-  /** The caller is gone: what it waits for is nobody's, and what it has just got is somebody else's. */
-  async function leave(id: string): Promise<void> {
-    if (await signals.cancel(id)) return;
-    const watch = await store.watch(id);
-    if (watch?.state !== "matched" || watch.consume === "peek") return;
-    unclaimed.push(...watch.signals);
-    await passOn();
-  }
-
-  /** Gives what was left behind to the oldest watch that wants it; what nobody wants waits for the backfill. */
-  async function passOn(): Promise<void> {
-    const since = clock.now() - MAX_BACKFILL;
-    const left = unclaimed.filter((signal) => signal.receivedAt >= since);
-    unclaimed = [];
-    for (const signal of left) {
-      try {
-        if (!(await inherited(signal))) unclaimed.push(signal);
-      } catch (error) {
-        unclaimed.push(signal);
-        log.error("watch.pass_on", { message: signal.messageId, error: String(error) });
-      }
-    }
-  }
-
-  async function inherited(signal: Signal): Promise<boolean> {
-    const { offers, mark } = signals.offers(signal, []);
-    const heir = offers.find((offer) => offer.claims);
-    if (heir === undefined) return false;
-    const outcome = await store.offerSignal({
-      kind: "offer_signal",
-      messageId: signal.messageId,
-      // To the store it stays claimed by the watch that left, so the heir gets it as one that only looks.
-      offers: [{ ...heir, claims: false, claimsFromAgent: false }],
-      at: clock.now(),
-    });
-    signals.admitted(signal, mark, outcome, undefined);
-    if (outcome.delivered.length === 0) return false;
-    log.info("watch.passed_on", { message: signal.messageId, watch: heir.watchId });
-    return true;
-  }
-
-  async function keyedWait(wait: WaitRequest, key: string, abort: AbortSignal): Promise<AwaitOutcome> {
-    const deadline = clock.now() + wait.watch.expiresIn;
-    const fingerprint = fingerprintOf(wait);
-    forgetAttempts();
-    for (let attempt = attempts.get(key)?.count ?? 0; ; attempt++) {
-      const started = clock.now();
-      const expiresIn = Math.max(0, deadline - started);
-      const made = await create({
-        ...wait.watch,
-        expiresIn,
-        owner: ownerOf(wait, false),
-        idempotency: { key: `${key}/${attempt}`, fingerprint, keepFor: expiresIn + KEY_LIFE },
-      });
-      const own = made.createdAt >= started;
-      const ended =
-        made.state !== "pending" ? made : await endedBefore(own ? undefined : deadline, made, abort);
-      if (ended === undefined) return { status: "timeout" };
-      if (ended.state === "matched") return outcomeOf(ended);
-      attempts.set(key, { count: attempt + 1, until: clock.now() + KEY_LIFE });
-      if (made.state === "pending" && ended.state === "cancelled") return outcomeOf(ended);
-      if (clock.now() >= deadline && own) return { status: "timeout" };
-    }
-  }
-
-  /** The watch as it ended, or undefined when the caller's own time was over first. */
-  async function endedBefore(
-    deadline: number | undefined,
-    watch: Watch,
-    abort: AbortSignal,
-  ): Promise<Watch | undefined> {
-    if (deadline === undefined || watch.expiresAt <= deadline) return signals.ended(watch.id, abort);
-    const late = new AbortController();
-    const leave = () => late.abort(abort.reason);
-    if (abort.aborted) leave();
-    abort.addEventListener("abort", leave, { once: true });
-    const cancelTimer = clock.after(deadline - clock.now(), () => late.abort(TIME_OVER));
-    try {
-      return await signals.ended(watch.id, late.signal);
-    } catch (error) {
-      if (error === TIME_OVER) return undefined;
-      throw error;
-    } finally {
-      cancelTimer();
-      abort.removeEventListener("abort", leave);
-    }
-  }
-
-  function forgetAttempts(): void {
-    const now = clock.now();
-    for (const [key, { until }] of attempts) if (until <= now) attempts.delete(key);
   }
 
   async function seen(id: string, caller: Caller): Promise<Watch> {
@@ -210,26 +109,33 @@ export function createWaiting(seams: WaitingSeams): Waiting {
   return {
     async awaitSignal(request, { caller, idempotencyKey }, abort) {
       const wait = read("await", request, caller);
-      const gone = new AbortController();
-      const leave = () => gone.abort(GONE);
-      const stop = () => gone.abort(STOPPING);
+      const ended = new AbortController();
+      const leave = () => ended.abort(gone());
+      const stop = () => ended.abort(serviceStops());
       if (abort.aborted) leave();
       if (stopping.signal.aborted) stop();
       abort.addEventListener("abort", leave, { once: true });
       stopping.signal.addEventListener("abort", stop, { once: true });
       try {
-        if (gone.signal.aborted) throw gone.signal.reason;
-        return idempotencyKey === undefined
-          ? await attachedWait(wait, gone.signal)
-          : await keyedWait(wait, `await/${caller.id}/${idempotencyKey}`, gone.signal);
+        if (ended.signal.aborted) throw ended.signal.reason;
+        if (idempotencyKey === undefined) return outcomeOf(await waitOnce(wait, ended.signal));
+        const key = { key: keyOf(caller, idempotencyKey), fingerprint: fingerprintOf(wait) };
+        const wanted = { ...wait.watch, owner: ownerOf(wait, false) };
+        return outcomeOf(await repeated.wait(wanted, key, ended.signal));
       } finally {
         abort.removeEventListener("abort", leave);
         stopping.signal.removeEventListener("abort", stop);
       }
     },
+    async giveUp({ caller, idempotencyKey }) {
+      demand(caller, "signals:await");
+      const watch = repeated.watchOf(keyOf(caller, idempotencyKey));
+      if (watch === undefined || !(await signals.cancel(watch)))
+        throw new AppError("not_found", "Nothing waits with this Idempotency-Key.");
+    },
     async createWatch(request, { caller, idempotencyKey }) {
       const wait = read("watch", request, caller);
-      return create({
+      return departed.create({
         ...wait.watch,
         owner: ownerOf(wait, false),
         ...(idempotencyKey === undefined
@@ -270,18 +176,18 @@ export function createWaiting(seams: WaitingSeams): Waiting {
   };
 }
 
-const TIME_OVER = Symbol("the caller's time is over");
-const GONE = new AppError("unavailable", "The caller is gone.");
-const STOPPING = new AppError("unavailable", "The service is stopping.", {
-  fix: "Repeat the call; with an Idempotency-Key nothing is lost.",
-});
+function keyOf(caller: Caller, idempotencyKey: string): string {
+  return `await/${caller.id}/${idempotencyKey}`;
+}
 
-function outcomeOf(watch: Watch): AwaitOutcome {
-  const signal = watch.signals[0];
-  if (watch.state === "matched" && signal !== undefined) return { status: "matched", signal };
-  if (watch.state === "cancelled")
-    throw new AppError("conflict", "This wait was cancelled while it was waiting.");
-  return { status: "timeout" };
+function gone(): AppError {
+  return new AppError("unavailable", "The caller is gone.");
+}
+
+function serviceStops(): AppError {
+  return new AppError("unavailable", "The service is stopping.", {
+    fix: "Repeat the call; with an Idempotency-Key nothing is lost.",
+  });
 }
 
 /** Watches are seen by who may wait and by who may read. */
@@ -296,6 +202,14 @@ function isVisible(watch: Watch, caller: Caller): boolean {
 
 function masked(watch: Watch, caller: Caller): Watch {
   return { ...watch, signals: watch.signals.map((signal) => maskSignal(caller, signal)) };
+}
+
+function outcomeOf(watch: Watch | undefined): AwaitOutcome {
+  const signal = watch?.signals[0];
+  if (watch?.state === "matched" && signal !== undefined) return { status: "matched", signal };
+  if (watch?.state === "cancelled")
+    throw new AppError("conflict", "This wait was cancelled while it was waiting.");
+  return { status: "timeout" };
 }
 
 /** Two waits under one key are the same when they wait for the same; how long does not matter. */

@@ -18,6 +18,16 @@ export interface Watch {
   readonly signals: readonly Signal[];
 }
 
+/** What a text can be, as `category` names it. */
+export const CATEGORIES = [
+  "verification_code",
+  "confirmation_link",
+  "delivery",
+  "appointment",
+  "payment",
+  "other",
+] as const satisfies readonly Category[];
+
 export type WatchState = "pending" | "matched" | "expired" | "cancelled";
 
 /** All that are given must pass. */

@@ -38,6 +38,7 @@ export function startWorker<Item>(
   const idlers: (() => void)[] = [];
   let timer: CancelTimer | undefined;
   let looking = false;
+  let lastLook = Promise.resolve();
   let again = false;
   let waiting = false;
   let stopped = false;
@@ -51,7 +52,7 @@ export function startWorker<Item>(
     looking = true;
     timer?.();
     timer = undefined;
-    look()
+    lastLook = look()
       .catch((error: unknown) => {
         log.error(`${queue.name}.failed`, { error: String(error) });
         timer = clock.after(RECHECK, wake);
@@ -109,11 +110,12 @@ export function startWorker<Item>(
     async stop(grace) {
       stopped = true;
       timer?.();
-      const all = Promise.allSettled([...running]);
       let cancel: CancelTimer = () => {};
       const timeUp = new Promise<"late">((resolve) => {
         cancel = clock.after(grace, () => resolve("late"));
       });
+      // What is being claimed at this moment is run too: it would be lost otherwise.
+      const all = lastLook.then(() => Promise.allSettled([...running]));
       if ((await Promise.race([all, timeUp])) === "late") {
         abort.abort(new Error("the service is stopping"));
         await Promise.race([all, new Promise<void>((resolve) => clock.after(1_000, resolve))]);

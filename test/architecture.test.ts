@@ -28,7 +28,7 @@ function partOf(path: string): string {
   if (inside.startsWith("..")) return "outside";
   const [folder, ...rest] = inside.split("/");
   if (rest.length > 0) return folder ?? "";
-  if (inside === "app.ts" || inside === "addon.ts") return "app";
+  if (/^(app(-[a-z]+)?|addon)\.ts$/.test(inside)) return "app";
   return inside === "main.ts" ? "main" : "domain";
 }
 

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { policiesOf } from "../app.ts";
 import type { ConfigProblem } from "../config/problems.ts";
 import { formatProblems } from "../config/problems.ts";
 import { AppError } from "../errors.ts";
@@ -13,9 +12,9 @@ export function checkVerb(program: Command): void {
     .description("check config and policies without starting anything; exit code 2 when something is wrong")
     .option("--json", "print what was understood, or what is wrong, as JSON")
     .addHelpText("after", "\nExamples:\n  sms-agent check --config sms.yaml\n  sms-agent check --json")
-    .action(function (this: Command) {
+    .action(async function (this: Command) {
       const options = this.optsWithGlobals<{ config: string; json?: boolean }>();
-      const checked = check(options.config);
+      const checked = await check(options.config);
       if (options.json === true) {
         stdout.line(JSON.stringify(checked, null, 2));
         if (!checked.ok) process.exitCode = EXIT.usage;
@@ -41,13 +40,14 @@ type Checked =
   /** `problems`: those of the config file. Those of the policies are in `message` alone. */
   | { readonly ok: false; readonly message: string; readonly problems: readonly ConfigProblem[] };
 
-function check(file: string): Checked {
+async function check(file: string): Promise<Checked> {
   const loaded = loadedConfig(file);
   if (loaded.kind === "invalid") {
     const { problems } = loaded;
     return { ok: false, message: formatProblems(problems), problems };
   }
   const { settings, warnings } = loaded;
+  const { policiesOf } = await import("../app-policies.ts");
   try {
     return {
       ok: true,

@@ -35,8 +35,7 @@ export async function call<T>(
   options: CallOptions = {},
 ): Promise<T> {
   const { status, text } = await request(target, method, path, options);
-  if (status < 200 || status > 299)
-    throw new CliError(INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, refusal(target, status, text));
+  if (status < 200 || status > 299) throw new ServiceRefusal(status, refusal(target, status, text));
   const parsed = schema.safeParse(text === "" ? undefined : json(text));
   if (!parsed.success)
     throw new CliError(
@@ -47,6 +46,17 @@ export async function call<T>(
 }
 
 const INPUT_IS_WRONG: ReadonlySet<number> = new Set([400, 413, 415, 422]);
+
+/** The service answered, and not with what was asked for. */
+export class ServiceRefusal extends CliError {
+  constructor(
+    /** The HTTP status. */
+    readonly status: number,
+    message: string,
+  ) {
+    super(INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, message);
+  }
+}
 
 async function request(
   target: Target,

@@ -3,14 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import { type App, freePorts, openApp, systemSeams } from "../app.ts";
 import { inheritedEnv } from "../config/environment.ts";
-import type { PhoneMessage, SimulatorControl } from "../simulated.ts";
 import { call } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { readSettings } from "./load.ts";
+import { openSettings } from "./load.ts";
 import { messageTable } from "./messages.ts";
 import { printable, stdout } from "./output.ts";
+import { type Phones, phonesOf } from "./phones.ts";
 import { SHUTDOWN_GRACE } from "./serve.ts";
 import { list, message } from "./shapes.ts";
 import { untilSignal } from "./signals.ts";
@@ -61,17 +60,22 @@ export function demoVerb(program: Command): void {
 }
 
 async function demo(folder: string, options: DemoOptions): Promise<void> {
+  const [{ freePorts, openApp }, { systemSeams }] = await Promise.all([
+    import("../app.ts"),
+    import("../app-seams.ts"),
+  ]);
   const config = join(folder, "sms.yaml");
   const [publicPort, adminPort] = await freePorts([8080, 8081]);
   // JSON is YAML too.
   writeFileSync(config, JSON.stringify(demoConfig(options, publicPort, adminPort), null, 2), { mode: 0o600 });
-  const settings = readSettings(config);
+  const { file, settings } = openSettings(config);
   const level = options.verbose === true ? "info" : "error";
   const seams = systemSeams({ level, format: "auto" }, inheritedEnv(), VERSION);
   const stopped = untilSignal();
-  const app = await openApp(settings, seams);
+  const app = await openApp(settings, { ...seams, configFile: file });
   try {
     const { adminUrl } = await app.listen();
+    app.configuration.watch();
     const simulator = app.simulator();
     if (simulator === undefined) throw new Error("the demo's channel is not simulated");
     const { pairing } = await app.operator.channel(CHANNEL);
@@ -82,7 +86,7 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
       const { items } = await call(target, "GET", "/messages?limit=20", list(message));
       stdout.line(items.length === 0 ? "No messages yet." : messageTable([...items].reverse()));
     };
-    const phones = phonesOf(app, simulator);
+    const phones = phonesOf(app, simulator, NUMBER);
     if (options.tour === true) await Promise.race([tour(phones, pairing.code, showMessages), stopped]);
     else await prompt(phones, showMessages, stopped);
   } finally {
@@ -132,60 +136,6 @@ function welcome(code: string, adminUrl: string, config: string, options: DemoOp
   ].join("\n");
 }
 
-/** The simulated phones, and whether the service is done with what they texted. */
-interface Phones {
-  text(from: string, body: string): Promise<void>;
-  /** Calls `listener` once for every text that reaches a phone. */
-  subscribe(listener: (text: PhoneMessage) => void): () => void;
-  received(phone: string): Promise<readonly PhoneMessage[]>;
-  /** Resolves when every text is admitted and answered and every answer has arrived; after `patience` ms anyhow. */
-  settled(patience: number): Promise<void>;
-}
-
-function phonesOf(app: App, simulator: SimulatorControl): Phones {
-  let last: string | undefined;
-  const admitted = async () => {
-    const { items } = await app.operator.messages({ direction: "inbound", limit: 50 });
-    return last === undefined || items.some((item) => item.providerSid === last);
-  };
-  const delivered = async () => {
-    const { items } = await app.operator.messages({ direction: "outbound", limit: 50 });
-    return items.every((item) => !UNDER_WAY.has(item.state));
-  };
-  return {
-    async text(from, body) {
-      last = (await simulator.inbound({ from, to: NUMBER, body })).sid;
-    },
-    subscribe(listener) {
-      const shown = new Set<string>();
-      return simulator.subscribe((text) => {
-        if (text.direction !== "outbound" || text.arrivedAt === undefined || shown.has(text.sid)) return;
-        shown.add(text.sid);
-        listener(text);
-      });
-    },
-    async received(phone) {
-      return (await simulator.messages(phone)).filter((text) => text.direction === "outbound");
-    },
-    async settled(patience) {
-      const until = Date.now() + patience;
-      await holds(admitted, until);
-      await Promise.race([app.idle(), pause(until - Date.now())]);
-      await holds(delivered, until);
-    },
-  };
-}
-
-const UNDER_WAY: ReadonlySet<string> = new Set(["pending", "sending", "queued", "sent"]);
-
-async function holds(condition: () => Promise<boolean>, until: number): Promise<void> {
-  while (!(await condition()) && Date.now() < until) await pause(20);
-}
-
-function pause(delay: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, delay)));
-}
-
 /** Lines typed are texts from the phone. When the input ends, the service stays up until it is told to stop. */
 async function prompt(
   phones: Phones,
@@ -223,7 +173,7 @@ async function prompt(
 /** The whole story without a hand on the keyboard. */
 async function tour(phones: Phones, code: string, showMessages: () => Promise<void>): Promise<void> {
   const ask = async (body: string) => {
-    const answer = nextText(phones, PHONE);
+    const answer = phones.next(PHONE, PATIENCE);
     stdout.line(`${PHONE} texts: ${body}`);
     await phones.text(PHONE, body);
     stdout.line(`${PHONE} got: ${printable((await answer).text)}`);
@@ -238,22 +188,4 @@ async function tour(phones: Phones, code: string, showMessages: () => Promise<vo
   stdout.line(`${STRANGER} got: ${received.length === 0 ? "nothing" : heard}`);
   stdout.line("");
   await showMessages();
-}
-
-function nextText(phones: Phones, phone: string): Promise<PhoneMessage> {
-  const answer = Promise.withResolvers<PhoneMessage>();
-  const timer = setTimeout(
-    () =>
-      answer.reject(
-        new CliError(EXIT.timedOut, `${phone} got no text within ${PATIENCE / 1000} s; try --verbose.`),
-      ),
-    PATIENCE,
-  );
-  const unsubscribe = phones.subscribe((text) => {
-    if (text.to === phone) answer.resolve(text);
-  });
-  return answer.promise.finally(() => {
-    clearTimeout(timer);
-    unsubscribe();
-  });
 }

@@ -2,10 +2,12 @@ import { Command, CommanderError } from "commander";
 import { loopbackWithoutProxy } from "../config/environment.ts";
 import { AppError } from "../errors.ts";
 import { addressesVerb } from "./addresses.ts";
+import { awaitVerb } from "./await.ts";
 import { checkVerb } from "./check.ts";
 import { demoVerb } from "./demo.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { messagesVerb } from "./messages.ts";
+import { modeVerb } from "./mode.ts";
 import { stderr, stdout } from "./output.ts";
 import { pairVerb } from "./pair.ts";
 import { policyVerb } from "./policy.ts";
@@ -14,6 +16,7 @@ import { sendVerb } from "./send.ts";
 import { serveVerb } from "./serve.ts";
 import { simulateVerb } from "./simulate.ts";
 import { statusVerb } from "./status.ts";
+import { tokenVerb } from "./token.ts";
 import { VERSION, versionVerb } from "./version.ts";
 
 const VERBS = [
@@ -24,10 +27,13 @@ const VERBS = [
   schemaVerb,
   statusVerb,
   pairVerb,
+  modeVerb,
   addressesVerb,
   sendVerb,
+  awaitVerb,
   messagesVerb,
   policyVerb,
+  tokenVerb,
   versionVerb,
 ];
 
@@ -40,7 +46,10 @@ Examples:
 
 Exit codes: 0 ok, 1 failed, 2 bad usage or config, 3 cannot reach the service, 4 timed out.`;
 
-/** Runs one command line; answers the exit code. Never throws. */
+/**
+ * Runs one command line; answers the exit code. Never throws. Verbs that run a service load it themselves, so
+ * that the others start at once.
+ */
 export async function run(argv: readonly string[]): Promise<number> {
   loopbackWithoutProxy();
   const program = new Command("sms-agent")

@@ -1,9 +1,8 @@
 import type { Command } from "commander";
-import { openApp, systemSeams } from "../app.ts";
 import { inheritedEnv } from "../config/environment.ts";
 import { nearest } from "../nearest.ts";
-import { readSettings } from "./load.ts";
-import { untilSignal } from "./signals.ts";
+import { openSettings } from "./load.ts";
+import { hangups, untilSignal } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
 /** What is in flight gets this long to finish, ms (SPEC section 2). */
@@ -18,13 +17,25 @@ export function serveVerb(program: Command): void {
     .action(async function (this: Command) {
       refuseArguments(program, this);
       const { config } = this.optsWithGlobals<{ config: string }>();
-      const settings = readSettings(config);
-      const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
       const stopped = untilSignal();
+      const onHangup = hangups();
+      const { file, settings } = openSettings(config);
+      const [{ openApp }, { systemSeams }] = await Promise.all([
+        import("../app.ts"),
+        import("../app-seams.ts"),
+      ]);
+      const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
       try {
-        const app = await openApp(settings, seams);
+        const app = await openApp(settings, { ...seams, configFile: file });
         try {
           await app.listen();
+          app.configuration.watch();
+          onHangup(() => {
+            seams.log.info("signal", { name: "SIGHUP" });
+            app.configuration.reload().catch((error: unknown) => {
+              seams.log.error("config.reload", { error: String(error) });
+            });
+          });
           seams.log.info("signal", { name: await stopped });
         } finally {
           await app.close(SHUTDOWN_GRACE);

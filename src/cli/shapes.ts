@@ -22,6 +22,12 @@ export const channel = z.looseObject({
   pairing: pairing.optional(),
 });
 
+/** `error`: why what the file says now is not in force. */
+export const configuration = z.looseObject({
+  file: z.string().optional(),
+  error: z.object({ message: z.string(), fix: z.string(), at: z.string() }).optional(),
+});
+
 export const address = z.looseObject({
   address: z.string(),
   label: z.string().optional(),
@@ -66,5 +72,6 @@ export function list<T extends z.ZodType>(item: T) {
 }
 
 export type Channel = z.infer<typeof channel>;
+export type Configuration = z.infer<typeof configuration>;
 export type Address = z.infer<typeof address>;
 export type Message = z.infer<typeof message>;

@@ -11,3 +11,19 @@ export function untilSignal(): Promise<string> {
     }
   });
 }
+
+/**
+ * Catches SIGHUP from now on, which would otherwise end the process. What it asks for begins when it is given;
+ * once, if the signal has come before.
+ */
+export function hangups(): (run: () => void) => void {
+  let early = false;
+  let act = () => {
+    early = true;
+  };
+  process.on("SIGHUP", () => act());
+  return (run) => {
+    act = run;
+    if (early) run();
+  };
+}

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { openSimulator, systemSeams } from "../app.ts";
 import { inheritedEnv } from "../config/environment.ts";
 import { stdout } from "./output.ts";
 import { untilSignal } from "./signals.ts";
@@ -62,6 +61,10 @@ export function simulateVerb(program: Command): void {
         command.error("error: --account-sid and --auth-token go together");
       if (options.accountSid === undefined && options.number.length > 0)
         command.error("error: --number goes with --account-sid and --auth-token");
+      const [{ systemSeams }, { openSimulator }] = await Promise.all([
+        import("../app-seams.ts"),
+        import("../app-simulator.ts"),
+      ]);
       const seams = systemSeams({ level: options.logLevel, format: "auto" }, inheritedEnv(), VERSION);
       const stopped = untilSignal();
       const simulator = openSimulator(

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { call } from "./client.ts";
 import { EXIT } from "./exit.ts";
 import { print, stdout } from "./output.ts";
-import { type Channel, channel, list } from "./shapes.ts";
+import { type Channel, type Configuration, channel, configuration, list } from "./shapes.ts";
 import { withTarget } from "./target.ts";
 
 export function statusVerb(program: Command): void {
@@ -13,10 +13,23 @@ export function statusVerb(program: Command): void {
     .addHelpText("after", "\nExample:\n  sms-agent status --config sms.yaml");
   withTarget<{ readonly json?: boolean }>(verb, async (target, options) => {
     const found = await call(target, "GET", "/channels", list(channel));
-    print(stdout, found, options.json === true, ({ items }) => items.map(describe).join("\n"));
+    const config = await call(target, "GET", "/configuration", configuration);
+    print(stdout, { ...found, configuration: config }, options.json === true, ({ items }) =>
+      [...items.map(describe), ...notInForce(config)].join("\n"),
+    );
     const bad = found.items.some((item) => item.status === "failed" || item.status === "reconnecting");
     if (bad) process.exitCode = EXIT.failed;
   });
+}
+
+function notInForce({ file, error }: Configuration): readonly string[] {
+  if (error === undefined) return [];
+  const problems = error.message.split("\n").map((line) => `    ${line}`);
+  return [
+    `${file ?? "The configuration"} has been changed, and is not in force:`,
+    ...problems,
+    `    ${error.fix}`,
+  ];
 }
 
 function describe(item: Channel): string {

@@ -14,18 +14,18 @@ interface TargetOptions {
 
 /**
  * Makes a verb one that talks to a running service. The service is found by the config file, or named with
- * `--url` and `--token`.
+ * `--url` and `--token`. `run` gets the words of the command line after the verb.
  */
 export function withTarget<Options>(
   verb: Command,
-  run: (target: Target, options: Options, argument: string | undefined) => Promise<void>,
+  run: (target: Target, options: Options, ...words: (string | undefined)[]) => Promise<void>,
 ): Command {
   return verb
     .option("--url <url>", "the service's admin address, instead of the config's")
     .option("--token <token>", "its admin token, instead of the config's or that of data_dir")
     .action(async function (this: Command) {
       const options = this.optsWithGlobals<Options & TargetOptions>();
-      await run(targetOf(options), options, this.args[0]);
+      await run(targetOf(options), options, ...this.args);
     });
 }
 

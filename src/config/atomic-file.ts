@@ -5,6 +5,7 @@ import {
   fchmodSync,
   fsyncSync,
   openSync,
+  readFileSync,
   realpathSync,
   renameSync,
   type Stats,
@@ -19,8 +20,10 @@ import { codeOf } from "./secrets.ts";
  * Replaces a file so that a reader, or a crash at any moment, sees the old content or the new one, whole: a
  * temporary file beside it, on disk before it takes the name. Mode and owner stay (0600 for a new file), and a
  * symbolic link stays one. Throws the system's error, with the old file untouched.
+ *
+ * With `expected`, false and nothing written when the file holds something else by now.
  */
-export function writeFileAtomically(path: string, content: string): void {
+export function writeFileAtomically(path: string, content: string, expected?: string): boolean {
   const target = resolveLink(path);
   const old = statIfThere(target);
   const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
@@ -34,12 +37,18 @@ export function writeFileAtomically(path: string, content: string): void {
       closeSync(file);
     }
     if (old !== undefined) keepOwner(temporary, old);
+    // As late as can be: no system call replaces a file on condition.
+    if (expected !== undefined && !readFileSync(target).equals(Buffer.from(expected))) {
+      unlinkSync(temporary);
+      return false;
+    }
     renameSync(temporary, target);
   } catch (error) {
     unlinkSync(temporary);
     throw error;
   }
   syncFolder(dirname(target));
+  return true;
 }
 
 function resolveLink(path: string): string {

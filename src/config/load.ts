@@ -196,7 +196,8 @@ function findPolicies(
   return undefined;
 }
 
-function isFolder(path: string): boolean {
+/** False also for what cannot be looked at. */
+export function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch {

@@ -1,5 +1,6 @@
 // Longer than most files here, for it is the whole of sms.yaml: one key per line, in the order of the file.
 import { z } from "zod";
+import { EVENT_TYPES } from "../event.ts";
 import { DEFAULTS } from "./defaults.ts";
 import {
   accountSid,
@@ -31,16 +32,6 @@ import {
 
 /** Tools every LLM agent may be given. */
 export const BUILT_IN_TOOLS = ["await_signal", "send_message", "remind"] as const;
-
-/** What webhooks and the event stream tell. */
-const WEBHOOK_EVENTS = [
-  "message.received",
-  "message.status",
-  "signal.matched",
-  "channel.status",
-  "conversation.ended",
-  "alert",
-] as const;
 
 const server = z
   .strictObject({
@@ -300,7 +291,7 @@ const webhook = z
     secret: secret("Signs requests as Standard Webhooks do; required.").optional(),
     secret_file: secretFile("secret").optional(),
     events: z
-      .array(choice("An event.", WEBHOOK_EVENTS))
+      .array(choice("An event.", EVENT_TYPES))
       .min(1)
       .meta({ title: "list", description: "The events it wants.", examples: [["alert"]] }),
     include_codes: flag("Send verification codes in the clear instead of redacted.").prefault(

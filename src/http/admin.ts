@@ -1,22 +1,38 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { restrict } from "../access.ts";
+import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
+import type { EventFeed } from "../event-feed.ts";
 import type { Log } from "../log.ts";
 import type { Operator } from "../operator.ts";
+import { type Caller, demand } from "../token.ts";
+import type { Tokens } from "../tokens.ts";
+import type { Waiting } from "../waiting.ts";
 import { channelRoutes } from "./api/channels.ts";
+import { configurationRoutes } from "./api/configuration.ts";
+import { eventRoutes } from "./api/events.ts";
 import { conversationRoutes, messageRoutes } from "./api/messages.ts";
 import { policyRoutes } from "./api/policies.ts";
+import { signalRoutes } from "./api/signals.ts";
 import { type SimulatorRoutes, simulatorRoutes } from "./api/simulator.ts";
+import { tokenRoutes } from "./api/tokens.ts";
 import { readBody } from "./body.ts";
-import { bearerOnly, sameOriginOnly } from "./guard.ts";
+import { callerOf, callersOnly, type OperatorOf, sameOriginOnly } from "./guard.ts";
 import { onInvalid, problemResponse } from "./problem.ts";
 
 export interface AdminSeams {
   readonly operator: Operator;
+  readonly waiting: Waiting;
+  /** The MCP server, which answers on `/mcp`. */
+  readonly mcp: (request: Request, caller: Caller) => Promise<Response>;
   readonly simulator: SimulatorRoutes;
-  readonly allowedHosts: readonly string[];
-  /** True for the admin token; compares in constant time. */
-  readonly tokenMatches: (token: string) => boolean;
+  readonly allowedHosts: () => readonly string[];
+  readonly tokens: Tokens;
+  readonly events: EventFeed;
+  /** The address a request that is under way comes from. */
+  readonly clientOf: (request: Request) => string;
   readonly version: string;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -25,7 +41,7 @@ const BODY_CAP = 256 * 1024;
 
 /** The listener the operator reaches: health without a credential, everything else with one. */
 export function createAdminApp(seams: AdminSeams): OpenAPIHono {
-  const { operator } = seams;
+  const operatorOf: OperatorOf = (c) => restrict(seams.operator, callerOf(c));
   const app = new OpenAPIHono({ defaultHook: onInvalid });
   app.onError((error) => {
     if (!(error instanceof AppError) && !isHttpError(error))
@@ -36,20 +52,29 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   app.notFound(() => problemResponse(new AppError("not_found", "There is no such route.")));
   app.use(sameOriginOnly(seams.allowedHosts));
   app.get("/healthz", (c) => c.text("ok"));
-  app.use(bearerOnly(seams.tokenMatches));
+  app.use(callersOnly(seams.tokens.identify, seams.clientOf));
   app.use(capped);
   app.get("/readyz", async (c) => {
-    const readiness = await operator.ready();
+    const readiness = await operatorOf(c).ready();
     return c.json(readiness, readiness.ready ? 200 : 503);
   });
 
   const api = new OpenAPIHono({ defaultHook: onInvalid });
-  channelRoutes(api, operator);
-  messageRoutes(api, operator);
-  conversationRoutes(api, operator);
-  policyRoutes(api, operator);
+  channelRoutes(api, operatorOf);
+  messageRoutes(api, operatorOf);
+  conversationRoutes(api, operatorOf);
+  policyRoutes(api, operatorOf);
+  configurationRoutes(api, operatorOf);
+  signalRoutes(api, seams.waiting, callerOf);
+  tokenRoutes(api, seams.tokens, seams.clock);
+  eventRoutes(api, seams.events, seams.clock);
   simulatorRoutes(api, seams.simulator);
   app.route("/api/v1", api);
+  app.all("/mcp", (c) => seams.mcp(c.req.raw, callerOf(c)));
+  app.use("/openapi.json", async (c, next) => {
+    demand(callerOf(c), "read");
+    await next();
+  });
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: { title: "sms-agent", version: seams.version },

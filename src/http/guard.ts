@@ -1,16 +1,19 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { AppError } from "../errors.ts";
+import type { Operator } from "../operator.ts";
+import type { Caller } from "../token.ts";
+import type { Identity } from "../tokens.ts";
 
 /**
  * Refuses requests a browser was tricked into: a `Host` that is neither an IP address, `localhost` nor
  * configured (DNS rebinding), and an `Origin` that is not this listener's own (cross-site requests).
  */
-export function sameOriginOnly(allowedHosts: readonly string[]): MiddlewareHandler {
-  const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
+export function sameOriginOnly(allowedHosts: () => readonly string[]): MiddlewareHandler {
+  const isAllowed = (name: string) => allowedHosts().some((host) => host.toLowerCase() === name);
   return async (c, next) => {
     const host = c.req.header("host") ?? "";
     const name = hostName(host);
-    if (name === undefined || !(isIpAddress(name) || name === "localhost" || allowed.has(name)))
+    if (name === undefined || !(isIpAddress(name) || name === "localhost" || isAllowed(name)))
       throw new AppError("forbidden", "This host name is not served here.", {
         fix: "Use the IP address or localhost, or add the name to admin.allowed_hosts.",
       });
@@ -42,15 +45,43 @@ function sameHost(origin: string, host: string): boolean {
   }
 }
 
-/** Every route behind it needs `Authorization: Bearer` with the admin token, compared in constant time. */
-export function bearerOnly(matches: (token: string) => boolean): MiddlewareHandler {
+/** Whoever asks, as found out from a request's credential. */
+export type Identify = (credential: string, client: string) => Promise<Identity>;
+
+/**
+ * Every route behind it needs `Authorization: Bearer` with the admin token or an API token, and finds out by
+ * `callerOf` whose it is. When the token ends, so does what is still open for it.
+ */
+export function callersOnly(identify: Identify, clientOf: (request: Request) => string): MiddlewareHandler {
   return async (c, next) => {
-    const token = /^Bearer +([^\s]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    if (token === undefined)
+    const credential = /^Bearer +([^\s]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    if (credential === undefined)
       throw new AppError("unauthenticated", "This route needs a token.", {
         fix: "Send Authorization: Bearer <token>; the admin token is in <data_dir>/admin-token.",
       });
-    if (!matches(token)) throw new AppError("unauthenticated", "The token is not valid.");
+    const request = c.req.raw;
+    const { caller, ended } = await identify(credential, clientOf(request));
+    c.set(CALLER, caller);
+    if (ended !== undefined)
+      c.req.raw = new Request(request, { signal: AbortSignal.any([request.signal, ended]) });
     await next();
   };
 }
+
+const CALLER = "caller";
+
+declare module "hono" {
+  interface ContextVariableMap {
+    [CALLER]: Caller | undefined;
+  }
+}
+
+/** Who asks. Throws AppError `unauthenticated` on a route that is not behind `callersOnly`. */
+export function callerOf(c: Context): Caller {
+  const caller = c.get(CALLER);
+  if (caller === undefined) throw new AppError("unauthenticated", "This route needs a token.");
+  return caller;
+}
+
+/** What the operator can see and do, as far as whoever asks has it. */
+export type OperatorOf = (c: Context) => Operator;

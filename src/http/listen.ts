@@ -5,6 +5,8 @@ export interface Listener {
   /** `http://host:port` under which this machine reaches it; a wildcard host becomes loopback. */
   readonly url: string;
   readonly port: number;
+  /** The address a request that is under way comes from; "" where that is not known any more. */
+  clientOf(request: Request): string;
   /** Takes no new connections; resolves when those under way are done or `grace` ms are over. */
   close(grace: number): Promise<void>;
 }
@@ -28,6 +30,7 @@ export function listen(options: ListenOptions): Listener {
   return {
     url: `http://${name}:${bound}`,
     port: bound,
+    clientOf: (request) => server.requestIP(request)?.address ?? "",
     async close(grace) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<void>((resolve) => {
@@ -45,7 +48,7 @@ function serve({ address, fetch, maxBody, idleTimeout }: ListenOptions): Bun.Ser
     return Bun.serve({
       hostname: address.host,
       port: address.port,
-      fetch,
+      fetch: (request) => (hasPath(request) ? fetch(request) : badHost()),
       maxRequestBodySize: maxBody,
       idleTimeout,
       error: () => new Response("internal error", { status: 500 }),
@@ -55,6 +58,19 @@ function serve({ address, fetch, maxBody, idleTimeout }: ListenOptions): Bun.Ser
     const [reason, fix] = whyNot(error);
     throw new AppError("unavailable", `cannot listen on ${where}: ${reason}`, { fix, cause: error });
   }
+}
+
+/**
+ * The runtime makes the URL of a request out of its Host header and its path. With a Host that is none, path and
+ * host run into one another, and a request would reach a route it did not name.
+ */
+function hasPath(request: Request): boolean {
+  const host = request.headers.get("host");
+  return host !== null && /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(host);
+}
+
+function badHost(): Response {
+  return new Response("a Host header with a host name or an address is needed", { status: 400 });
 }
 
 /** Reason and fix of a listener that cannot be had. */

@@ -29,7 +29,13 @@ export const BODY_CAP = 64 * 1024;
 export const BODY_TIMEOUT = 5_000;
 
 const FORM = "application/x-www-form-urlencoded";
-const PROXY_HEADERS = /^(forwarded|x-forwarded-.*|x-real-ip|via|cf-.*)$/i;
+const PROXY_HEADERS =
+  /^(forwarded|via|cdn-loop|x-forwarded-.*|x-real-ip|x-client-ip|x-original-.*|x-cluster-client-ip|true-client-ip|fastly-.*|fly-.*|ngrok-.*|cf-.*)$/i;
+/** A browser, so a page somebody was sent to; no carrier sends these. */
+const BROWSER_HEADERS = /^(origin|sec-fetch-.*)$/i;
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+/** One line per channel for this long, ms, however many forgeries come. */
+const FORGERY_LOG_INTERVAL = 60_000;
 
 /**
  * The listener the Internet reaches: webhooks and health, nothing else. Each step is cheaper than the next
@@ -37,6 +43,7 @@ const PROXY_HEADERS = /^(forwarded|x-forwarded-.*|x-real-ip|via|cf-.*)$/i;
  */
 export function createPublicApp(seams: PublicSeams): Hono {
   const app = new Hono();
+  const forgeries = new Map<string, { since: number; more: number }>();
   for (const base of new Set(["", seams.prefix])) {
     app.on(["GET", "HEAD"], `${base}/healthz`, (c) => c.text("ok"));
     app.on(["GET", "HEAD"], `${base}/readyz`, async (c) =>
@@ -63,7 +70,7 @@ export function createPublicApp(seams: PublicSeams): Hono {
     if (mediaType !== FORM && mediaType !== "application/json") return refuse(415, `Webhooks are ${FORM}.`);
     const body = await readBody(request, BODY_CAP, BODY_TIMEOUT);
     if (body === "too_large") return refuse(413, `At most ${BODY_CAP} bytes.`, { connection: "close" });
-    if (body === "too_slow") return refuse(408, "The body took too long.", { connection: "close" });
+    if (body === "too_slow") return refuse(413, "The body took too long.", { connection: "close" });
 
     const webhook: WebhookRequest = {
       channel,
@@ -90,22 +97,38 @@ export function createPublicApp(seams: PublicSeams): Hono {
   function reject(webhook: WebhookRequest, request: Request): Response | undefined {
     const { channel } = webhook;
     if (channel.insecureNoSignature) {
-      for (const name of request.headers.keys()) {
-        if (PROXY_HEADERS.test(name)) {
-          seams.log.warn("webhook.proxied", { channel: channel.id, header: name });
-          return refuse(403, "insecure_no_signature takes no requests that came through a proxy.");
-        }
-      }
-      return undefined;
+      const host = request.headers.get("host") ?? "";
+      const telling = [...request.headers.keys()].find(
+        (name) => PROXY_HEADERS.test(name) || BROWSER_HEADERS.test(name),
+      );
+      if (telling === undefined && LOOPBACK_HOST.test(host)) return undefined;
+      seams.log.warn("webhook.proxied", { channel: channel.id, header: telling ?? "host" });
+      return refuse(
+        403,
+        "insecure_no_signature takes only requests of this machine, not of proxies or pages.",
+      );
     }
     if (seams.reader.authentic(webhook)) return undefined;
     seams.refused(channel.id, "signature");
+    logForgery(channel.id, webhook.signature !== undefined);
+    return refuse(403, "The signature is missing or wrong.");
+  }
+
+  /** The first one at once, the others counted, so that nobody can fill the disk with them. */
+  function logForgery(channel: string, signed: boolean): void {
+    const now = seams.clock.now();
+    const known = forgeries.get(channel);
+    if (known !== undefined && now - known.since < FORGERY_LOG_INTERVAL) {
+      known.more += 1;
+      return;
+    }
+    forgeries.set(channel, { since: now, more: 0 });
     seams.log.warn("webhook.signature", {
-      channel: channel.id,
-      signed: webhook.signature !== undefined,
+      channel,
+      ...(known === undefined || known.more === 0 ? {} : { more: known.more }),
+      signed,
       fix: "Compare server.public_url with the URL Twilio calls, and the auth token with the account's.",
     });
-    return refuse(403, "The signature is missing or wrong.");
   }
 
   async function inbound(webhook: WebhookRequest): Promise<Response> {
@@ -133,7 +156,7 @@ export function createPublicApp(seams: PublicSeams): Hono {
       seams.refused(webhook.channel.id, "account");
       return refuse(403, "Refused: the AccountSid is not the channel's.");
     }
-    await seams.record(event);
+    await seams.record({ ...event, channel: webhook.channel.id });
     return new Response(null, { status: 204 });
   }
 
@@ -156,7 +179,7 @@ function refuse(status: number, reason: string, headers: Record<string, string> 
   });
 }
 
-/** The query as it was sent. `URL` would re-encode it, and every byte of it is signed. */
+/** The query as the runtime hands it over; the reader knows what that has made of it. */
 function rawQueryOf(url: string): string {
   const mark = url.indexOf("?");
   return mark < 0 ? "" : url.slice(mark + 1);

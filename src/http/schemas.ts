@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { rfc3339 } from "../clock.ts";
-import type { Conversation } from "../conversation.ts";
 import type { Message, MessageEvent } from "../message.ts";
-import type { ChannelView, PairingView } from "../operator.ts";
+import { messageJson } from "../message-json.ts";
+import type { ChannelView, ConfigurationView, PairingView } from "../operator.ts";
 import type { PairedAddress } from "../pairing.ts";
 import type { PolicyDecision, PolicyInfo } from "../policy.ts";
 
@@ -38,6 +38,18 @@ export const channelSchema = z
     pairing: pairingSchema.optional(),
   })
   .openapi("Channel");
+
+export const channelChangeSchema = z
+  .strictObject({ mode: z.enum(["message", "signal"]).optional(), enabled: z.boolean().optional() })
+  .refine(({ mode, enabled }) => mode !== undefined || enabled !== undefined, "Write mode, enabled, or both.")
+  .openapi("ChannelChange");
+
+export const configurationSchema = z
+  .object({
+    file: z.string().optional(),
+    error: z.object({ message: z.string(), fix: z.string(), at: time }).optional(),
+  })
+  .openapi("Configuration");
 
 export const addressSchema = z
   .object({ address: z.string(), label: z.string().optional(), paired_at: time })
@@ -113,7 +125,7 @@ export const problemSchema = z
   })
   .openapi("Problem");
 
-export const pageQuery = z.object({
+export const pageQuery = z.strictObject({
   limit: z.coerce
     .number({ error: "Write a whole number from 1 to 200." })
     .int("Write a whole number from 1 to 200.")
@@ -159,30 +171,15 @@ export function channelJson(view: ChannelView) {
   });
 }
 
-export function addressJson(paired: PairedAddress) {
-  return present({ address: paired.address, label: paired.label, paired_at: rfc3339(paired.pairedAt) });
+export function configurationJson({ file, error }: ConfigurationView) {
+  return present({
+    file,
+    error: error === undefined ? undefined : { ...error, at: rfc3339(error.at) },
+  });
 }
 
-export function messageJson(message: Message) {
-  return present({
-    id: message.id,
-    channel: message.channel,
-    direction: message.direction,
-    from: message.from,
-    to: message.to,
-    text: message.text,
-    media: message.media.map(({ url, contentType }) => ({ url, content_type: contentType })),
-    state: message.state,
-    route: message.route,
-    conversation_id: message.conversationId,
-    turn_id: message.turnId,
-    provider_sid: message.providerSid,
-    segments: message.segments,
-    policies: message.policies === undefined ? undefined : [...message.policies],
-    error: message.error === undefined ? undefined : { ...message.error },
-    late: message.late === true ? true : undefined,
-    created_at: rfc3339(message.createdAt),
-  });
+export function addressJson(paired: PairedAddress) {
+  return present({ address: paired.address, label: paired.label, paired_at: rfc3339(paired.pairedAt) });
 }
 
 export function messageWithEventsJson(message: Message & { readonly events: readonly MessageEvent[] }) {
@@ -190,19 +187,6 @@ export function messageWithEventsJson(message: Message & { readonly events: read
     ...messageJson(message),
     events: message.events.map(({ state, at, detail }) => present({ state, at: rfc3339(at), detail })),
   };
-}
-
-export function conversationJson(conversation: Conversation) {
-  return present({
-    id: conversation.id,
-    channel: conversation.channel,
-    address: conversation.address,
-    agent: conversation.agent,
-    started_at: rfc3339(conversation.startedAt),
-    last_at: rfc3339(conversation.lastAt),
-    ended_at: conversation.endedAt === undefined ? undefined : rfc3339(conversation.endedAt),
-    messages: conversation.messages,
-  });
 }
 
 export function policyJson(policy: PolicyInfo) {

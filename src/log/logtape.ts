@@ -10,11 +10,12 @@ export interface LogOptions {
 
 /**
  * Logging through LogTape: one line per event, gathered per turn of the event loop so that a burst costs one
- * write. `flush` is for the end of the process.
+ * write. `flush` is for the end of the process; `configure` changes level and format from the next line on.
  */
-export function openLog(options: LogOptions): Log & { flush(): void } {
-  const level = options.level === "warn" ? "warning" : options.level;
-  const format = options.format === "json" ? jsonLine : prettyLine;
+export function openLog(
+  options: LogOptions,
+): Log & { flush(): void; configure(options: Pick<LogOptions, "level" | "format">): void } {
+  let format = jsonLine;
   let lines = "";
   const flush = () => {
     const pending = lines;
@@ -25,14 +26,19 @@ export function openLog(options: LogOptions): Log & { flush(): void } {
     if (lines === "") setImmediate(flush);
     lines += format(record);
   };
-  resetSync();
-  configureSync({
-    sinks: { out: sink },
-    loggers: [
-      { category: ["sms-agent"], lowestLevel: level, sinks: ["out"] },
-      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["out"] },
-    ],
-  });
+  const configure = (wanted: Pick<LogOptions, "level" | "format">) => {
+    const level = wanted.level === "warn" ? "warning" : wanted.level;
+    format = wanted.format === "json" ? jsonLine : prettyLine;
+    resetSync();
+    configureSync({
+      sinks: { out: sink },
+      loggers: [
+        { category: ["sms-agent"], lowestLevel: level, sinks: ["out"] },
+        { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["out"] },
+      ],
+    });
+  };
+  configure(options);
   const logger = getLogger(["sms-agent"]);
   return {
     debug: (event, fields) => logger.debug(event, properties(fields)),
@@ -40,6 +46,7 @@ export function openLog(options: LogOptions): Log & { flush(): void } {
     warn: (event, fields) => logger.warn(event, properties(fields)),
     error: (event, fields) => logger.error(event, properties(fields)),
     flush,
+    configure,
   };
 }
 

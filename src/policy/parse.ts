@@ -13,7 +13,7 @@ export interface PolicyFile {
 export interface Candidate {
   readonly file: PolicyFile;
   readonly piece: Piece;
-  /** The value of its `@id`; "" when it has none. */
+  /** The value of its `@id`; without that annotation its file and position, such as `house.cedar:3:1`. */
   readonly id: string;
   readonly json: PolicyJson;
 }
@@ -69,7 +69,7 @@ export function parseFile({ path, text: raw }: PolicyFile): {
       continue;
     }
     const json = parsePolicy(piece.text);
-    if (!isFaults(json)) candidates.push({ file, piece, id: json.annotations?.id ?? "", json });
+    if (!isFaults(json)) candidates.push({ file, piece, id: idOf(json, file, piece), json });
     else for (const fault of json) problems.push(problemAt(file, placeIn(piece, fault), explain(fault), id));
   }
   if (problems.length > 0) return { candidates, problems };
@@ -80,6 +80,13 @@ export function parseFile({ path, text: raw }: PolicyFile): {
       problems.push(problemAt(file, indexOfByte(file.text, fault.at ?? 0), explain(fault)));
   else if (count !== pieces.length) problems.push(problemAt(file, 0, UNCLEAR));
   return { candidates, problems };
+}
+
+/** `@id` without a value is "", which is refused: whoever wrote it wanted a name. */
+function idOf({ annotations }: PolicyJson, file: PolicyFile, piece: Piece): string {
+  if (annotations !== undefined && Object.hasOwn(annotations, "id")) return annotations.id ?? "";
+  const { line, column } = positionOf(file.text, piece.at);
+  return `${file.path.replace(/^.*[\\/]/, "")}:${line}:${column}`;
 }
 
 export function isFaults(parsed: PolicyJson | number | readonly Fault[]): parsed is readonly Fault[] {

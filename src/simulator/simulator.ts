@@ -58,6 +58,8 @@ export interface SimulatorOptions {
   readonly callbackStates?: readonly string[];
   /** Which media URLs of outbound messages are fetched as Twilio would; the others stay links. Default: none. */
   readonly fetchMedia?: (url: string) => boolean;
+  /** False: `/simulator/*` is not served, for phones that only `control` may hold. */
+  readonly controlOverHttp?: boolean;
   /** The oldest messages beyond this are forgotten. Default 200,000. */
   readonly maxMessages?: number;
   /** The same for the bytes of media. Default 64 MiB. */
@@ -72,6 +74,8 @@ export interface Simulator {
    */
   fetch(request: Request): Promise<Response>;
   readonly control: SimulatorControl;
+  /** More accounts, numbers and services. What is there stays, but for what is said about it here. */
+  add(seeds: Pick<SimulatorOptions, "accounts" | "numbers" | "services">): void;
   /** Resolves when no message is under way and no webhook or callback is open. */
   settled(): Promise<void>;
   /** Stops timers and webhooks, and lets go of requests that were to be left unanswered. */
@@ -183,12 +187,25 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
   return {
     control,
+    add(seeds) {
+      const services = (seeds.services ?? []).filter(({ sid }) => inventory.service(sid) === undefined);
+      seed(inventory, { ...seeds, services });
+      for (const wanted of seeds.numbers ?? []) {
+        const { number, account, smsUrl } = wanted;
+        const known = inventory.number(number);
+        if (known === undefined) continue;
+        const whatsapp = known.whatsapp || number.startsWith("whatsapp:");
+        if (account !== undefined && account !== known.accountSid) inventory.addNumber(account, wanted);
+        else inventory.updateNumber(known, { whatsapp, ...(smsUrl === undefined ? {} : { smsUrl }) });
+      }
+    },
     settled: () => work.settled(),
     close: () => work.close(),
     async fetch(request) {
       try {
         const url = new URL(request.url);
-        if (url.pathname.startsWith("/simulator/")) return await serveControl(request, control, inventory);
+        if (options.controlOverHttp !== false && url.pathname.startsWith("/simulator/"))
+          return await serveControl(request, control, inventory);
         return await rest(request, url);
       } catch (error) {
         log.error("simulator.bug", {
@@ -201,7 +218,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 }
 
 /** Throws when the seeds contradict each other, which is a mistake of the program that starts the simulator. */
-function seed(inventory: Inventory, options: SimulatorOptions): void {
+function seed(
+  inventory: Inventory,
+  options: Pick<SimulatorOptions, "accounts" | "numbers" | "services">,
+): void {
   const add = (accountSid: string, number: NumberSeed) => {
     if (!inventory.number(number.number)) inventory.addNumber(accountSid, number);
   };

@@ -1,5 +1,6 @@
 import type { Admission, AdmitOutcome, Effect } from "../store.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Events } from "./events.ts";
 import type { Messages } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
@@ -13,6 +14,8 @@ export interface AdmissionParts {
   readonly senders: Senders;
   readonly conversations: Conversations;
   readonly signals: WatchSignals;
+  readonly events: Pick<Events, "received">;
+  readonly now: number;
 }
 
 /** Thrown to undo an admission whose facts have changed since it was decided. */
@@ -42,6 +45,8 @@ export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome
     offered = applied.offered ?? offered;
     if (applied.send) sends += 1;
   }
+  if (message.route === "message" && offered?.claimedFromAgent !== true)
+    parts.events.received(message.id, parts.now);
   return {
     kind: "admitted",
     ...(turnDueAt === undefined ? {} : { turnDueAt }),
@@ -80,7 +85,7 @@ function apply(effect: Effect, seq: number, parts: AdmissionParts): Applied {
       return {};
     }
     case "cancel_turns":
-      turns.cancelKey(effect.key, effect.at, effect.reason);
+      turns.cancelKey(effect.key, effect.at, effect.reason, effect.address);
       return {};
     case "hold":
       if (effect.expected !== undefined) checkHeld(effect, effect.expected, senders);

@@ -10,6 +10,11 @@ export interface Commits {
    * `unavailable` and nothing of them is kept.
    */
   write<T>(work: () => T): Promise<T>;
+  /**
+   * As `write`, to find out whether the disk takes anything. Rejects as well while the last commit with real
+   * writes was refused: a full disk still takes a write that needs no room.
+   */
+  probe(work: () => void): Promise<void>;
   /** Commits what waits; every later write is refused. */
   close(): void;
 }
@@ -19,9 +24,12 @@ export interface CommitOptions {
   readonly limit?: number;
   /** Called after each commit. */
   readonly onCommit?: () => void;
+  /** Called when the disk has lost a commit. */
+  readonly onFailure?: (error: AppError) => void;
 }
 
 interface Job {
+  readonly probe: boolean;
   /** Does the work and answers how to tell the caller. */
   readonly run: () => () => void;
   readonly reject: (error: unknown) => void;
@@ -33,7 +41,7 @@ interface Job {
  * commit.
  */
 export function createCommits(client: Database.Database, options: CommitOptions = {}): Commits {
-  const { limit = 256, onCommit = () => {} } = options;
+  const { limit = 256, onCommit = () => {}, onFailure = () => {} } = options;
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
   const rollback = client.prepare("ROLLBACK");
@@ -44,6 +52,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
   let waiting: Job[] = [];
   let scheduled = false;
   let closed = false;
+  let refused: AppError | undefined;
 
   function schedule(): void {
     if (scheduled || waiting.length === 0) return;
@@ -67,7 +76,9 @@ export function createCommits(client: Database.Database, options: CommitOptions 
       commit.run();
     } catch (error) {
       const failure = isDiskFailure(error) ? unavailable(error, client.name) : error;
+      if (failure instanceof AppError && jobs.some((job) => !job.probe)) refused = failure;
       for (const job of jobs) job.reject(failure);
+      if (failure instanceof AppError) onFailure(failure);
       try {
         if (client.inTransaction) rollback.run();
       } catch {
@@ -75,6 +86,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
       }
       return;
     }
+    if (jobs.some((job) => !job.probe)) refused = undefined;
     onCommit();
     for (const tell of settle) tell();
   }
@@ -96,22 +108,29 @@ export function createCommits(client: Database.Database, options: CommitOptions 
   }
 
   return {
-    write<T>(work: () => T) {
-      return new Promise<T>((resolve, reject) => {
-        if (closed) return reject(new AppError("unavailable", "the database is closed"));
-        waiting.push({
-          run: () => {
-            const result = work();
-            return () => resolve(result);
-          },
-          reject,
-        });
-        schedule();
-      });
+    write: (work) => enqueue(work, false),
+    async probe(work) {
+      await enqueue(work, true);
+      if (refused !== undefined) throw refused;
     },
     close() {
       closed = true;
       while (waiting.length > 0) commitNext();
     },
   };
+
+  function enqueue<T>(work: () => T, probe: boolean): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (closed) return reject(new AppError("unavailable", "the database is closed"));
+      waiting.push({
+        probe,
+        run: () => {
+          const result = work();
+          return () => resolve(result);
+        },
+        reject,
+      });
+      schedule();
+    });
+  }
 }

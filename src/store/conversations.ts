@@ -2,6 +2,7 @@ import { and, asc, desc, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Conversation } from "../conversation.ts";
 import type { ConversationStore, Page } from "../store.ts";
 import { pageSize, readCursor, writeCursor } from "./cursor.ts";
+import type { Events } from "./events.ts";
 import { conversations, turns } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
@@ -34,7 +35,7 @@ interface NewConversation {
 /** Most conversations that one call ends. */
 const IDLE_BATCH = 500;
 
-export function createConversations(db: Db): Conversations {
+export function createConversations(db: Db, events: Pick<Events, "ended">): Conversations {
   const insert: Write<NewConversation & Record<string, unknown>> = db
     .insert(conversations)
     .values({
@@ -103,6 +104,10 @@ export function createConversations(db: Db): Conversations {
     .limit(IDLE_BATCH)
     .prepare();
 
+  function endOne(id: string, at: number): void {
+    if (end.run({ id, at }).changes > 0) events.ended(id, at);
+  }
+
   const pages = new Map<string, Read<Record<string, unknown>, ConversationRow>>();
 
   /** The open ones are few, so a channel is looked for among them; the rest has an index by channel. */
@@ -137,13 +142,13 @@ export function createConversations(db: Db): Conversations {
     open: (conversation) => void insert.run({ ...conversation }),
     openOf: (key) => openOf.get({ key }),
     byId: (id) => byId.get({ id }),
-    end: (id, at) => void end.run({ id, at }),
+    end: endOne,
     grew: (id, messages) => void grew.run({ id, messages }),
     wentOn: (id, messages, at) => void wentOn.run({ id, messages, at }),
     inConversation: (channel, address) => ofAddress.get({ channel, address }) !== undefined,
     endIdle(channel, before, now) {
       const rows = idle.all({ channel, before });
-      for (const row of rows) end.run({ id: row.id, at: now });
+      for (const row of rows) endOne(row.id, now);
       return rows.map((row) => conversationOf({ ...row, endedAt: now }));
     },
     page(query) {

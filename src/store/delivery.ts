@@ -1,7 +1,7 @@
 import { asc } from "drizzle-orm";
 import { advance, deliveryStateOf } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
-import type { DeliveryState, StatusEvent } from "../message.ts";
+import type { AttemptRef, DeliveryState, StatusEvent } from "../message.ts";
 import type { SettleSend, StatusOutcome } from "../store.ts";
 import type { Attempts } from "./attempts.ts";
 import type { MessageRow, Messages } from "./messages.ts";
@@ -135,8 +135,8 @@ export function createDelivery(db: Db, { messages, attempts, outbox, senders }: 
     },
     record(event) {
       const { sid, ref } = event;
-      const named = ref === undefined ? undefined : outboundOf(ref.messageId);
-      const seq = named?.seq ?? attempts.messageOf(sid);
+      const named = ref === undefined ? undefined : namedBy(event, ref);
+      const seq = named?.seq ?? ownedBy(event.channel, attempts.messageOf(sid));
       if (seq === undefined) {
         keep.run({
           sid,
@@ -162,6 +162,23 @@ export function createDelivery(db: Db, { messages, attempts, outbox, senders }: 
       return { kind: "applied", messageId: row.id, channel: row.channel, state: deliveryOf(row), moved };
     },
   };
+
+  /**
+   * The message a callback names, if it may speak for it: of the channel it came to, an attempt that was made,
+   * and no other message of the carrier's than the one that is known.
+   */
+  function namedBy(event: StatusEvent, ref: AttemptRef): MessageRow | undefined {
+    const row = outboundOf(ref.messageId);
+    if (row === undefined || (event.channel !== undefined && row.channel !== event.channel)) return undefined;
+    const made = ref.attempt >= 1 && ref.attempt <= (attempts.last(row.seq) ?? 0);
+    const known = row.providerSid === null || row.providerSid === event.sid;
+    return made && (known || attempts.messageOf(event.sid) === row.seq) ? row : undefined;
+  }
+
+  function ownedBy(channel: string | undefined, seq: number | undefined): number | undefined {
+    if (seq === undefined || channel === undefined) return seq;
+    return messages.bySeq(seq).channel === channel ? seq : undefined;
+  }
 
   function outboundOf(id: string): MessageRow | undefined {
     const row = messages.byId(id);

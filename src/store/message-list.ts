@@ -194,7 +194,7 @@ function remembered<Key, Value>(known: Map<Key, Value>, key: Key, make: () => Va
   return made;
 }
 
-function messageOf(row: MessageRow): Message {
+export function messageOf(row: MessageRow): Message {
   return {
     id: row.id,
     channel: row.channel,

@@ -2,6 +2,7 @@ import { and, asc, sql } from "drizzle-orm";
 import type { Explained } from "../errors.ts";
 import type { DeliveryState, Media, NewOutbound, Route } from "../message.ts";
 import type { NewInbound } from "../store.ts";
+import type { Events } from "./events.ts";
 import { messageEvents, messages, rawParameters } from "./schema.ts";
 import { type Db, encoded, is, param, type Read, setTo, type Write } from "./statement.ts";
 
@@ -41,7 +42,7 @@ interface Rerouted {
   readonly policies: readonly string[];
 }
 
-export function createMessages(db: Db): Messages {
+export function createMessages(db: Db, events: Pick<Events, "status">): Messages {
   const insert: Write<Omit<MessageRow, "seq" | "claimedBy">> = db
     .insert(messages)
     .values({
@@ -203,6 +204,7 @@ export function createMessages(db: Db): Messages {
       if (done.changes === 0) throw new Error(`there is a message ${message.id} already`);
       const seq = Number(done.lastInsertRowid);
       addEvent(seq, state, message.createdAt, error?.meaning);
+      events.status(seq, state, message.createdAt);
       return seq;
     },
     addEvent,
@@ -216,6 +218,7 @@ export function createMessages(db: Db): Messages {
     setState(seq, state, at, why = {}) {
       setState.run({ seq, state, error: encoded(why.error) });
       addEvent(seq, state, at, why.detail ?? why.error?.meaning);
+      events.status(seq, state, at);
     },
     setCarrier(seq, sid, segments) {
       setCarrier.run({ seq, sid, segments: segments ?? null });

@@ -1,5 +1,4 @@
 import initial from "../../migrations/0000_initial.sql" with { type: "text" };
-import signals from "../../migrations/0001_signals.sql" with { type: "text" };
 
 /** One file of `migrations/`, embedded. */
 export interface Migration {
@@ -9,7 +8,4 @@ export interface Migration {
 }
 
 /** Every migration, oldest first. A file that was released is never changed: its hash is remembered. */
-export const MIGRATIONS: readonly Migration[] = [
-  { name: "0000_initial", sql: initial },
-  { name: "0001_signals", sql: signals },
-];
+export const MIGRATIONS: readonly Migration[] = [{ name: "0000_initial", sql: initial }];

@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3";
 import type { Clock } from "../clock.ts";
+import type { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store.ts";
 import { removeStaleAddons, unpackAddon } from "./addon.ts";
@@ -21,6 +22,8 @@ export interface StoreOptions {
   readonly addon?: { readonly path: string };
   /** What a channel sends as, kept as `from` of its messages; "" where it is not known. */
   readonly senderOf?: (channel: string) => string | undefined;
+  /** Called when a commit was lost because of the disk. */
+  readonly onFailure?: (error: AppError) => void;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -9,8 +9,12 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import type { Annotation } from "../annotation.ts";
+import type { ChannelStatus } from "../channel.ts";
 import type { Explained } from "../errors.ts";
+import type { EventType } from "../event.ts";
 import type { DeliveryState, InboundState, Media, Route } from "../message.ts";
+import type { Scope } from "../token.ts";
+import type { JournalEntry } from "../tool.ts";
 import type { TurnState } from "../turn.ts";
 import type { WatchFilters, WatchOwner, WatchState } from "../watch.ts";
 
@@ -173,11 +177,25 @@ export const turns = sqliteTable(
     index("turns_due")
       .on(table.channel, table.dueAt)
       .where(sql`${table.state} = 'queued' and ${table.head} = 1`),
+    index("turns_parked").on(table.state).where(sql`${table.state} = 'parked'`),
     index("turns_active").on(table.key, table.channel).where(sql`${table.endedAt} is null`),
     // The sender's recent turns, for the limit per minute.
     index("turns_sender").on(table.channel, table.address, table.dueAt),
     index("turns_conversation").on(table.conversationId),
   ],
+);
+
+/** What an agent's tools did in a turn, in order. */
+export const turnJournal = sqliteTable(
+  "turn_journal",
+  {
+    seq: integer("seq").primaryKey(),
+    turn: integer("turn")
+      .notNull()
+      .references(() => turns.seq, { onDelete: "cascade" }),
+    entry: json<JournalEntry>("entry").notNull(),
+  },
+  (table) => [index("turn_journal_turn").on(table.turn)],
 );
 
 /** The queue of what is to be sent: a row from `pending` until it is known to be with the carrier, or given up. */
@@ -345,6 +363,8 @@ export const watches = sqliteTable(
     consume: text("consume").$type<"claim" | "peek">().notNull(),
     backfill: integer("backfill").notNull(),
     owner: json<WatchOwner>("owner").notNull(),
+    /** The turn it belongs to, where an agent waits. */
+    turnId: text("turn_id"),
     createdAt: integer("created_at").notNull(),
     expiresAt: integer("expires_at").notNull(),
     endedAt: integer("ended_at"),
@@ -353,6 +373,7 @@ export const watches = sqliteTable(
     uniqueIndex("watches_id").on(table.id),
     index("watches_pending").on(table.expiresAt).where(sql`${table.state} = 'pending'`),
     index("watches_state").on(table.state),
+    index("watches_turn").on(table.turnId).where(sql`${table.turnId} is not null`),
     index("watches_ended").on(table.endedAt).where(sql`${table.endedAt} is not null`),
   ],
 );
@@ -386,6 +407,68 @@ export const watchKeys = sqliteTable(
     until: integer("until_at").notNull(),
   },
   (table) => [index("watch_keys_until").on(table.until), index("watch_keys_watch").on(table.watch)],
+);
+
+/**
+ * The log of events: what has happened to which message, watch or conversation, never a second copy of a text. The
+ * newest row always stays, so that no position is used twice.
+ */
+export const events = sqliteTable(
+  "events",
+  {
+    seq: integer("seq").primaryKey(),
+    /** 48 random bits: a restored backup does not give the id of an old event to a new one. */
+    nonce: integer("nonce").notNull(),
+    type: text("type").$type<EventType>().notNull(),
+    at: integer("at").notNull(),
+    /** Id of the message or conversation it is about; the channel of a `channel.status`. */
+    subject: text("subject"),
+    /** The state a message came to. */
+    state: text("state").$type<DeliveryState>(),
+    /** The watch that got a signal. */
+    watch: text("watch"),
+    /** What is known of it nowhere else. */
+    content: json<EventFacts>("content"),
+  },
+  (table) => [index("events_alerts").on(table.at).where(sql`${table.type} = 'alert'`)],
+);
+
+/** The words of events that are about no row of another table. */
+export interface EventFacts {
+  readonly status?: ChannelStatus;
+  readonly reason?: string;
+  readonly cause?: string;
+  readonly message?: string;
+  readonly fix?: string;
+}
+
+/** How far each webhook has been told. */
+export const webhooks = sqliteTable("webhooks", {
+  /** A digest of its URL, which may hold a secret. */
+  key: text("key").primaryKey(),
+  position: integer("position").notNull(),
+  failures: integer("failures").notNull(),
+  failingSince: integer("failing_since"),
+  paused: integer("paused", { mode: "boolean" }).notNull(),
+  dueAt: integer("due_at").notNull(),
+  leaseUntil: integer("lease_until"),
+});
+
+export const tokens = sqliteTable(
+  "tokens",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    /** SHA-256 of the token, hexadecimal. */
+    hash: text("hash").notNull(),
+    scopes: json<readonly Scope[]>("scopes").notNull(),
+    channels: json<readonly string[]>("channels"),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at"),
+    lastUsedAt: integer("last_used_at"),
+  },
+  (table) => [uniqueIndex("tokens_id").on(table.id), uniqueIndex("tokens_hash").on(table.hash)],
 );
 
 /** One row that is written to find out whether the database can be written. */

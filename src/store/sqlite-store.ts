@@ -11,8 +11,9 @@ import { createCheckpoints } from "./checkpoint.ts";
 import { createCommits } from "./commits.ts";
 import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
+import { createEvents, type Referents } from "./events.ts";
 import { isDiskFailure, unavailable } from "./failure.ts";
-import { createMessageList } from "./message-list.ts";
+import { createMessageList, messageOf } from "./message-list.ts";
 import { createMessages } from "./messages.ts";
 import { createOpenDeliveries } from "./open-deliveries.ts";
 import { createOutbox } from "./outbox.ts";
@@ -21,29 +22,40 @@ import { heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
 import { type Db, param, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
+import { createTokens } from "./tokens.ts";
 import { createTurns } from "./turns.ts";
-import { createWatchSignals } from "./watch-signals.ts";
+import { createWatchSignals, signalOf } from "./watch-signals.ts";
 import { createWatch, createWatches } from "./watches.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 export interface SqliteStoreOptions {
   readonly senderOf?: (channel: string) => string | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called when a commit was lost because of the disk. */
+  readonly onFailure?: (error: AppError) => void;
   /** Called once, when the database is closed. */
   readonly onClosed?: () => void;
 }
 
 /** The store over an open and migrated database. */
 export function createSqliteStore(client: Database.Database, options: SqliteStoreOptions): Store {
-  const { clock, log, senderOf = () => undefined, onClosed = () => {} } = options;
+  const { clock, log, senderOf = () => undefined, onFailure = () => {}, onClosed = () => {} } = options;
   const db: Db = drizzle({ client });
   const checkpoints = createCheckpoints(client, clock, log);
-  const commits = createCommits(client, { onCommit: checkpoints.noteCommit });
-  const messages = createMessages(db);
+  const commits = createCommits(client, {
+    onCommit() {
+      checkpoints.noteCommit();
+      events.committed();
+    },
+    onFailure,
+  });
+  const events = createEvents(db);
+  const messages = createMessages(db, events);
   const list = createMessageList(db);
   const attempts = createAttempts(db);
   const senders = createSenders(db);
-  const conversations = createConversations(db);
+  const conversations = createConversations(db, events);
   const outbox = createOutbox(db, { messages, attempts, senders, conversations, senderOf });
   const delivery = createDelivery(db, { messages, attempts, outbox, senders });
   const turns = createTurns(db, {
@@ -54,10 +66,31 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onErased: checkpoints.noteErased,
   });
   const watches = createWatches(db);
-  const signals = createWatchSignals(db, { messages, watches, onErased: checkpoints.noteErased });
+  const signals = createWatchSignals(db, {
+    messages,
+    watches,
+    events,
+    onErased: checkpoints.noteErased,
+  });
+  const webhooks = createWebhooks(db, events);
+  const tokens = createTokens(db);
   const requests = createRequests(db);
   const openDeliveries = createOpenDeliveries(db);
-  const sweep = createSweep(db, outbox);
+  const sweep = createSweep(db, outbox, events);
+  const referents: Referents = {
+    message(id) {
+      const row = messages.byId(id);
+      return row && messageOf(row);
+    },
+    signal(messageId) {
+      const row = messages.byId(messageId);
+      return row && signalOf(row);
+    },
+    conversation(id) {
+      const row = conversations.byId(id);
+      return row && conversationOf(row);
+    },
+  };
   const beat: Write<{ at: number }> = db
     .insert(heartbeat)
     .values({ id: 1, at: param("at") })
@@ -112,7 +145,16 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     async admit(admission) {
       try {
         return await write(() =>
-          admit(admission, { messages, turns, outbox, senders, conversations, signals }),
+          admit(admission, {
+            messages,
+            turns,
+            outbox,
+            senders,
+            conversations,
+            signals,
+            events,
+            now: clock.now(),
+          }),
         );
       } catch (error) {
         if (error instanceof Stale) return { kind: "stale" };
@@ -126,6 +168,9 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     extendTurns: (turnIds, until) => write(() => turns.extend(turnIds, until)),
     holdTurns: (channel) => write(() => turns.hold(channel)),
     history: (conversationId, limit) => read(() => list.history(conversationId, limit)),
+    journal: (turnId) => read(() => turns.journal(turnId)),
+    appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
+    resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
     finishTurn: (finish) => write(() => turns.finish(finish)),
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
@@ -171,6 +216,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         return { ...page, items: page.items.map(signals.assemble) };
       }),
     pendingWatches: () => read(() => watches.pending().map(signals.assemble)),
+    unansweredWatches: () => read(() => watches.unanswered().map(signals.assemble)),
     cancelWatch: (id, at) => write(() => endWatch(id, at)),
     expireWatches: (now) =>
       write(() =>
@@ -180,17 +226,42 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
           return signals.assemble({ ...row, state: caught ? "matched" : "expired" });
         }),
       ),
-    recentSignals: (since) => read(() => signals.recent(since)),
+    recentSignals: (query) => read(() => signals.recent(query)),
     offerSignal: (offer) => write(() => signals.offer(offer)),
     purgeCodes: (before) => write(() => signals.purge(before)),
 
-    recover: (now) => write(() => ({ turns: turns.requeueAll(now), sends: outbox.loseAll(now) })),
+    appendEvent: (event) => write(() => events.append(event)),
+    events: (query) => read(() => events.page(query, referents)),
+    lastEvent: () => read(events.last),
+    eventPosition: (id) => read(() => events.position(id)),
+    alerts: (since) => read(() => events.alerts(since)),
+    onEvents: events.listen,
+
+    followWebhooks: (keys, now) => write(() => webhooks.follow(keys, now)),
+    claimWebhooks: (claim) =>
+      write(() =>
+        webhooks.claim(claim, (after, types, limit) => events.page({ after, types, limit }, referents)),
+      ),
+    nextWebhookDue: (wanted) => read(() => webhooks.nextDue(wanted)),
+    settleWebhook: (settle) => write(() => webhooks.settle(settle)),
+
+    addToken: (token, hash) => write(() => tokens.add(token, hash)),
+    tokens: () => read(tokens.all),
+    tokenByHash: (hash) => read(() => tokens.byHash(hash)),
+    deleteToken: (id) => write(() => tokens.remove(id)),
+    noteTokenUse: (id, at) => write(() => tokens.used(id, at)),
+
+    recover: (now) =>
+      write(() => {
+        webhooks.release();
+        return { turns: turns.requeueAll(now), sends: outbox.loseAll(now) };
+      }),
     async sweep(now) {
       const more = await write(() => sweep(now));
       await read(() => checkpoints.sweep());
       return more;
     },
-    ping: () => write(() => void beat.run({ at: clock.now() })),
+    ping: () => commits.probe(() => void beat.run({ at: clock.now() })),
     async close() {
       if (!client.open) return;
       commits.close();

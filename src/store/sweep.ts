@@ -1,5 +1,6 @@
 import { lte } from "drizzle-orm";
 import { ATTEMPT_WINDOW } from "../pairing.ts";
+import type { Events } from "./events.ts";
 import type { Outbox } from "./outbox.ts";
 import { earlyCallbacks, heldReplies, idempotencyKeys, pairingAttempts, pairingLocks } from "./schema.ts";
 import { type Db, param, type Write } from "./statement.ts";
@@ -18,7 +19,7 @@ const KEY_KEPT = DAY;
 const EARLY_KEPT = DAY;
 
 /** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
-export function createSweep(db: Db, outbox: Outbox): (now: number) => boolean {
+export function createSweep(db: Db, outbox: Outbox, events: Events): (now: number) => boolean {
   const before = param("before");
   const removals: readonly { readonly remove: Write<{ before: number }>; readonly kept: number }[] = [
     {
@@ -45,6 +46,7 @@ export function createSweep(db: Db, outbox: Outbox): (now: number) => boolean {
 
   return (now) => {
     let more = outbox.giveUp(now, STEP) === STEP;
+    if (events.sweep(now, STEP)) more = true;
     for (const { remove, kept } of removals) {
       if (remove.run({ before: now - kept }).changes === STEP) more = true;
     }

@@ -1,6 +1,7 @@
 import { and, asc, desc, gt, lte, sql } from "drizzle-orm";
+import type { JournalEntry } from "../tool.ts";
 import type { TurnState } from "../turn.ts";
-import { turns } from "./schema.ts";
+import { turnJournal, turns, watches } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
 export type TurnRow = typeof turns.$inferSelect;
@@ -22,7 +23,8 @@ export function prepareTurns(db: Db) {
       attempt: 1,
       held: param("held"),
       head: sql`not exists (select 1 from ${turns} where ${turns.key} = +${param("key")}
-        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null)`,
+        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null
+        and ${turns.state} <> 'parked')`,
       createdAt: param("createdAt"),
       notBefore: param("notBefore"),
       dueAt: param("dueAt"),
@@ -149,11 +151,49 @@ export function prepareTurns(db: Db) {
     .set({ head: true })
     .where(
       sql`${turns.seq} = (select min(${turns.seq}) from ${turns} where ${turns.key} = +${param("key")}
-        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null)`,
+        and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null
+        and ${turns.state} <> 'parked')`,
     )
+    .prepare();
+  const park: Write<{ seq: number }> = db
+    .update(turns)
+    .set({ state: "parked", head: false, leaseUntil: null })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  /** With an attempt beyond the first, so that no text joins it. */
+  const resume: Write<{ seq: number; key: string; channel: string; at: number }> = db
+    .update(turns)
+    .set({
+      state: "queued",
+      attempt: 2,
+      dueAt: setTo("at"),
+      head: sql`not exists (select 1 from ${turns} as other where other.key = +${param("key")}
+        and other.channel = +${param("channel")} and other.ended_at is null and other.state <> 'parked')`,
+    })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const endWatches: Write<{ turn: string; at: number }> = db
+    .update(watches)
+    .set({ state: "cancelled", endedAt: setTo("at") })
+    .where(and(is(watches.turnId, "turn"), sql`+${watches.state} = 'pending'`))
+    .prepare();
+  const journal: Read<{ turn: number }, { entry: JournalEntry }> = db
+    .select({ entry: turnJournal.entry })
+    .from(turnJournal)
+    .where(is(turnJournal.turn, "turn"))
+    .orderBy(asc(turnJournal.seq))
+    .prepare();
+  const write: Write<{ turn: number; entry: JournalEntry }> = db
+    .insert(turnJournal)
+    .values({ turn: param("turn"), entry: param("entry") })
     .prepare();
 
   return {
+    park,
+    resume,
+    endWatches,
+    journal,
+    write,
     insert,
     active,
     joinable,

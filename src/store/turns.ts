@@ -1,8 +1,9 @@
 import { redactAddress } from "../address.ts";
 import { turnDueAt } from "../conversation.ts";
-import type { Explained } from "../errors.ts";
+import { AppError, type Explained } from "../errors.ts";
 import type { InboundState } from "../message.ts";
 import type { Claim, FinishTurn, QueueTurn } from "../store.ts";
+import type { JournalEntry } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
 import type { Conversations } from "./conversations.ts";
 import type { MessageRow, Messages } from "./messages.ts";
@@ -20,7 +21,10 @@ export interface Turns {
   extend(turnIds: readonly string[], until: number): void;
   hold(channel: string): void;
   finish(finish: FinishTurn): boolean;
-  cancelKey(key: string, at: number, reason: string): void;
+  journal(turnId: string): readonly JournalEntry[];
+  append(turnId: string, entries: readonly JournalEntry[]): void;
+  resume(turnId: string, entries: readonly JournalEntry[], at: number): boolean;
+  cancelKey(key: string, at: number, reason: string, address?: string): void;
   cancelConversation(key: string, conversationId: string, at: number, reason: string): void;
   /** Every running turn is queued again: the process that ran it is dead. Answers how many. */
   requeueAll(now: number): number;
@@ -60,6 +64,11 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     requeue,
     end,
     promote,
+    park,
+    resume,
+    endWatches,
+    journal,
+    write,
   } = prepareTurns(db);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
@@ -93,6 +102,8 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     });
     const why = how.error === undefined ? {} : { error: how.error };
     for (const text of messages.waiting(row.id)) messages.setState(text.seq, how.texts, at, why);
+    // Only a turn that has run before can have left watches that still wait.
+    if (row.state === "parked" || row.attempt > 1) endWatches.run({ turn: row.id, at });
     promote.run({ key: row.key, channel: row.channel });
   }
 
@@ -125,6 +136,14 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       left += 1;
     }
     if (left > 0) conversations.grew(turn.conversationId, -left);
+  }
+
+  function entriesOf(row: TurnRow): readonly JournalEntry[] {
+    return journal.all({ turn: row.seq }).map(({ entry }) => entry);
+  }
+
+  function requeueParked(row: TurnRow, at: number): void {
+    resume.run({ seq: row.seq, key: row.key, channel: row.channel, at });
   }
 
   return {
@@ -186,14 +205,39 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       const row = byId.get({ id: turnId });
       if (row === undefined || row.state !== "running") return false;
       reroute(row, rerouted, at);
+      if (end.kind === "parked") {
+        park.run({ seq: row.seq });
+        promote.run({ key: row.key, channel: row.channel });
+        if (end.calls.some((call) => isAnswered(call, entriesOf(row)))) requeueParked(row, at);
+        conversations.wentOn(row.conversationId, 0, at);
+        return true;
+      }
       conclude(row, { ...conclusionOf(end), ...(usage === undefined ? {} : { usage }) }, at);
       for (const reply of replies) outbox.put(reply);
       if (held !== "keep") senders.hold(row.channel, row.address, held);
       conversations.wentOn(row.conversationId, 0, at);
       return true;
     },
-    cancelKey(key, at, reason) {
-      for (const row of active.all({ key })) cancel(row, at, reason);
+    journal(turnId) {
+      const row = byId.get({ id: turnId });
+      return row === undefined ? [] : entriesOf(row);
+    },
+    append(turnId, entries) {
+      const row = byId.get({ id: turnId });
+      if (row?.state !== "running") throw new AppError("conflict", `the turn ${turnId} is not running`);
+      for (const entry of entries) write.run({ turn: row.seq, entry });
+    },
+    resume(turnId, entries, at) {
+      const row = byId.get({ id: turnId });
+      if (row === undefined || row.endedAt !== null) return false;
+      for (const entry of entries) write.run({ turn: row.seq, entry });
+      if (row.state === "parked") requeueParked(row, at);
+      return true;
+    },
+    cancelKey(key, at, reason, address) {
+      for (const row of active.all({ key })) {
+        if (address === undefined || row.address === address) cancel(row, at, reason);
+      }
     },
     cancelConversation(key, conversationId, at, reason) {
       for (const row of active.all({ key })) {
@@ -208,6 +252,13 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
   };
 }
 
+/** True when the call can go on: it has a result, or what it waited for was confirmed. */
+function isAnswered(callId: string, entries: readonly JournalEntry[]): boolean {
+  return entries.some(
+    (entry) => (entry.kind === "call_result" || entry.kind === "call_confirmed") && entry.callId === callId,
+  );
+}
+
 const MINUTE = 60_000;
 
 interface Conclusion {
@@ -217,7 +268,7 @@ interface Conclusion {
   readonly usage?: NonNullable<FinishTurn["usage"]>;
 }
 
-function conclusionOf(end: FinishTurn["end"]): Conclusion {
+function conclusionOf(end: Exclude<FinishTurn["end"], { kind: "parked" }>): Conclusion {
   switch (end.kind) {
     case "done":
       return { turn: "done", texts: "handled" };

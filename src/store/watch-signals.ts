@@ -1,8 +1,9 @@
 import { and, asc, gte, lt, sql } from "drizzle-orm";
 import type { Annotation } from "../annotation.ts";
 import { type Signal, signalId } from "../signal.ts";
-import type { OfferOutcome, OfferSignal, RecentSignal } from "../signal-store.ts";
+import type { OfferOutcome, OfferSignal, RecentQuery, RecentSignal } from "../signal-store.ts";
 import type { Watch } from "../watch.ts";
+import type { Events } from "./events.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import { holdsCode, messages as messageTable, watchSignals } from "./schema.ts";
 import { type Db, encoded, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
@@ -12,7 +13,7 @@ import type { Watches, WatchRow } from "./watches.ts";
 export interface WatchSignals {
   /** Runs inside a write; see OfferSignal. */
   offer(offer: OfferSignal): OfferOutcome & { readonly claimedFromAgent: boolean };
-  recent(since: number): readonly RecentSignal[];
+  recent(query: RecentQuery): readonly RecentSignal[];
   /** The watch with what it caught. */
   assemble(row: WatchRow): Watch;
   /** Erases some codes older than `before`; true while there are more. Runs inside a write. */
@@ -32,9 +33,14 @@ type Revealed = {
 
 export function createWatchSignals(
   db: Db,
-  parts: { readonly messages: Messages; readonly watches: Watches; readonly onErased: () => void },
+  parts: {
+    readonly messages: Messages;
+    readonly watches: Watches;
+    readonly events: Pick<Events, "matched">;
+    readonly onErased: () => void;
+  },
 ): WatchSignals {
-  const { messages, watches } = parts;
+  const { messages, watches, events } = parts;
   const insert: Write<{ watch: number; message: number; at: number }> = db
     .insert(watchSignals)
     .values({ watch: param("watch"), message: param("message"), at: param("at") })
@@ -68,10 +74,17 @@ export function createWatchSignals(
     .set({ route: sql`'signal'` })
     .where(is(messageTable.seq, "seq"))
     .prepare();
-  const recent: Read<{ since: number }, MessageRow> = db
+  const recent: Read<{ since: number; unclaimed: number; channel: string | null }, MessageRow> = db
     .select()
     .from(messageTable)
-    .where(and(sql`${messageTable.annotation} is not null`, gte(messageTable.createdAt, param("since"))))
+    .where(
+      and(
+        sql`${messageTable.annotation} is not null`,
+        gte(messageTable.createdAt, param("since")),
+        sql`(${param("unclaimed")} = 0 or ${messageTable.claimedBy} is null)`,
+        sql`+${messageTable.channel} = coalesce(${param("channel")}, ${messageTable.channel})`,
+      ),
+    )
     .orderBy(asc(messageTable.createdAt), asc(messageTable.seq))
     .prepare();
   const old: Read<{ before: number; limit: number }, MessageRow> = db
@@ -96,6 +109,7 @@ export function createWatchSignals(
       const watch = watches.byId(watchId);
       if (watch === undefined || watch.state !== "pending" || (claims && claimed)) continue;
       if (insert.run({ watch: watch.seq, message: row.seq, at: offer.at }).changes === 0) continue;
+      events.matched(watchId, row.id, offer.at);
       if (claims) {
         claimed = true;
         claim.run({ seq: row.seq, watch: watchId });
@@ -128,8 +142,8 @@ export function createWatchSignals(
 
   return {
     offer,
-    recent: (since) =>
-      recent.all({ since }).flatMap((row) => {
+    recent: ({ since, unclaimed, channel }) =>
+      recent.all({ since, unclaimed: unclaimed ? 1 : 0, channel: channel ?? null }).flatMap((row) => {
         const signal = signalOf(row);
         return signal === undefined
           ? []
@@ -153,7 +167,7 @@ export function createWatchSignals(
 }
 
 /** A message as a signal; its text is "" once that was erased. */
-function signalOf(row: MessageRow): Signal | undefined {
+export function signalOf(row: MessageRow): Signal | undefined {
   if (row.annotation === null) return undefined;
   return {
     id: signalId(row.id),

@@ -3,7 +3,7 @@ import type { CreateWatchOutcome, WatchIdempotency } from "../signal-store.ts";
 import type { Page } from "../store.ts";
 import type { Watch, WatchState } from "../watch.ts";
 import { pageSize, readCursor, writeCursor } from "./cursor.ts";
-import { watches, watchKeys } from "./schema.ts";
+import { turns, watches, watchKeys } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
 export type WatchRow = typeof watches.$inferSelect;
@@ -13,6 +13,7 @@ export interface Watches {
   insert(watch: Watch): void;
   byId(id: string): WatchRow | undefined;
   pending(): readonly WatchRow[];
+  unanswered(): readonly WatchRow[];
   /** Pending ones whose time is over. */
   overdue(now: number): readonly WatchRow[];
   end(seq: number, state: WatchState, at: number): void;
@@ -34,6 +35,7 @@ export function createWatches(db: Db): Watches {
       consume: param("consume"),
       backfill: param("backfill"),
       owner: param("owner"),
+      turnId: param("turnId"),
       createdAt: param("createdAt"),
       expiresAt: param("expiresAt"),
       endedAt: param("endedAt"),
@@ -59,6 +61,12 @@ export function createWatches(db: Db): Watches {
     .select()
     .from(watches)
     .where(and(sql`${watches.state} = 'pending'`, lte(watches.expiresAt, param("now"))))
+    .prepare();
+  const unanswered: Read<Record<string, never>, { watch: WatchRow }> = db
+    .select({ watch: watches })
+    .from(turns)
+    .innerJoin(watches, sql`${watches.turnId} = ${turns.id}`)
+    .where(sql`${turns.state} = 'parked' and ${watches.state} <> 'pending'`)
     .prepare();
   const end: Write<{ seq: number; state: string; at: number }> = db
     .update(watches)
@@ -103,11 +111,25 @@ export function createWatches(db: Db): Watches {
   return {
     insert(watch) {
       const { id, state, filters, mode, consume, backfill, owner, createdAt, expiresAt } = watch;
-      insert.run({ id, state, filters, mode, consume, backfill, owner, createdAt, expiresAt, endedAt: null });
+      const turnId = owner.kind === "agent" ? owner.turnId : null;
+      insert.run({
+        id,
+        state,
+        filters,
+        mode,
+        consume,
+        backfill,
+        owner,
+        turnId,
+        createdAt,
+        expiresAt,
+        endedAt: null,
+      });
     },
     byId: (id) => byId.get({ id }),
     bySeq: (seq) => bySeq.get({ seq }),
     pending: () => pending.all({}),
+    unanswered: () => unanswered.all({}).map(({ watch }) => watch),
     overdue: (now) => overdue.all({ now }),
     end: (seq, state, at) => void end.run({ seq, state, at }),
     page({ state, limit, cursor }) {

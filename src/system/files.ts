@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import type { RandomBytes } from "../ids.ts";
@@ -24,10 +24,12 @@ export function adminToken(dataDir: string, configured: string | undefined): str
   return inDataDir(path, () => {
     if (existsSync(path)) {
       const kept = readFileSync(path, "utf8").trim();
+      chmodSync(path, 0o600);
       if (kept !== "") return kept;
     }
     const token = randomBytes(32).toString("base64url");
-    writeFileSync(`${path}.new`, `${token}\n`, { mode: 0o600 });
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, `${token}\n`, { mode: 0o600, flag: "wx" });
     renameSync(`${path}.new`, path);
     return token;
   });

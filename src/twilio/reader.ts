@@ -28,7 +28,7 @@ export function createWebhookReader(seams: WebhookReaderSeams): WebhookReader {
       const { authToken, authTokenPrevious } = request.channel.account;
       return verify(
         request.signature,
-        signedUrls(publicUrl, request.canonicalPath, request.rawQuery),
+        queriesOf(request.rawQuery).flatMap((query) => signedUrls(publicUrl, request.canonicalPath, query)),
         isJson(request) ? { kind: "body", body: request.body } : { kind: "form", params: paramsOf(request) },
         [authToken, authTokenPrevious],
       );
@@ -38,6 +38,24 @@ export function createWebhookReader(seams: WebhookReaderSeams): WebhookReader {
     readStatus: (request) =>
       isJson(request) ? NOT_A_FORM : parseStatus(paramsOf(request), request.rawQuery, request.receivedAt),
   };
+}
+
+/**
+ * The query as it may have been sent. The runtime hands it over as the URL standard writes it, with these
+ * characters encoded, and what is signed is what was sent.
+ */
+function queriesOf(query: string): readonly string[] {
+  const plain = query.replace(/%27|%22|%3C|%3E/g, (code) =>
+    String.fromCharCode(Number.parseInt(code.slice(1), 16)),
+  );
+  const words = plain.replace(/(?:%[89A-F][0-9A-F])+/g, (bytes) => {
+    try {
+      return decodeURIComponent(bytes);
+    } catch {
+      return bytes;
+    }
+  });
+  return [...new Set([query, plain, words])];
 }
 
 const NOT_A_FORM = {

@@ -30,14 +30,9 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
     check(problems, "MessagingServiceSid", service, SID, "an id like MG… (letters, digits)");
   const from = first(params, "From") ?? "";
   const to = first(params, "To") ?? "";
-  check(problems, "From", from, ADDRESS, "a phone address");
-  check(problems, "To", to, ADDRESS, "a phone address");
-  const numMedia = count(first(params, "NumMedia"), 0);
-  if (numMedia === undefined || numMedia > MAX_MEDIA)
-    problems.push({
-      path: "NumMedia",
-      message: `must be a whole number from 0 to ${MAX_MEDIA}, not ${quote(first(params, "NumMedia") ?? "")}`,
-    });
+  checkAddress(problems, "From", from);
+  checkAddress(problems, "To", to);
+  const numMedia = Math.min(count(first(params, "NumMedia"), 0) ?? MAX_MEDIA, MAX_MEDIA);
   if (problems.length > 0) return { kind: "malformed", problems };
   const segments = count(first(params, "NumSegments"), undefined);
   const optOutType = optOut(first(params, "OptOutType"));
@@ -49,7 +44,7 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
     from,
     to,
     body: first(params, "Body") ?? "",
-    media: mediaOf(params, numMedia ?? 0),
+    media: mediaOf(params, numMedia),
     ...(segments === undefined ? {} : { segments }),
     ...(optOutType === undefined ? {} : { optOutType }),
     receivedAt: now,
@@ -109,6 +104,12 @@ function sidOf(params: FormParams, names: readonly string[], problems: Problem[]
 function check(problems: Problem[], path: string, value: string, form: RegExp, what: string): void {
   if (form.test(value)) return;
   problems.push({ path, message: value === "" ? "is missing" : `must be ${what}, not ${quote(value)}` });
+}
+
+/** Never quoted: a full number does not belong in a log. */
+function checkAddress(problems: Problem[], path: string, value: string): void {
+  if (ADDRESS.test(value)) return;
+  problems.push({ path, message: value === "" ? "is missing" : "must be a phone address" });
 }
 
 function quote(value: string): string {

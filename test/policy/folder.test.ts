@@ -77,7 +77,7 @@ test("a folder is loaded as a whole: what cannot be read and what is wrong insid
   expect(listed.find(({ id }) => id === "own")?.source).toBe(`${join(folder, "own.cedar")}:1`);
   write("block.ceder");
   expect(loadPolicyFolder({ folder, settings: SETTINGS }).kind).toBe("invalid");
-  write("own.cedar", "permit (principal, action, resource);");
+  write("own.cedar", '@id("") permit (principal, action, resource);');
   const bad = loadPolicyFolder({ folder, settings: SETTINGS });
   expect(bad.kind === "invalid" ? bad.problems.map(({ message }) => message) : []).toEqual([
     "this file is not read, since its name does not end in .cedar",

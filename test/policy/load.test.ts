@@ -69,21 +69,29 @@ describe("a policy that does not parse", () => {
 });
 
 describe("ids", () => {
-  test("are required, not empty, and unique across files", () => {
+  test("are not empty, and unique across files", () => {
     const plain = "permit(principal, action, resource);";
-    expect(
-      said([`${plain}\n@id("") ${plain}\n@id ${plain}\n@id("  ") ${plain}\n@id("a\\n") ${plain}`]),
-    ).toEqual([
+    expect(said([`@id("") ${plain}\n@id ${plain}\n@id("  ") ${plain}\n@id("a\\n") ${plain}`])).toEqual([
       "1:1 the policy has no name",
       "2:1 the policy has no name",
       "3:1 the policy has no name",
-      "4:1 the policy has no name",
-      "5:1 the @id begins or ends with a space or holds a control character",
+      "4:1 the @id begins or ends with a space or holds a control character",
     ]);
     const [problem, ...more] = problemsOf([`\n@id("a") ${plain}`, `@id("b") ${plain}\n  @id("a") ${plain}`]);
     expect(more).toEqual([]);
     expect(problem).toMatchObject({ file: "policies/1.cedar", line: 2, column: 3, policyId: "a" });
     expect(problem?.message).toContain(`${FILE}:2`);
+  });
+
+  test("are the file and the position where a policy has none", () => {
+    const plain = "permit(principal, action, resource);";
+    const engine = engineOf([`${plain} ${plain}\n@mark("x") ${plain}`, plain]);
+    expect(engine.list().flatMap(({ id }) => (id.includes(".cedar") ? [id] : []))).toEqual([
+      "own.cedar:1:1",
+      "own.cedar:1:38",
+      "own.cedar:2:1",
+      "1.cedar:1:1",
+    ]);
   });
 
   test("of built-in policies replace them, but only once", () => {
@@ -337,7 +345,7 @@ describe("names that name nothing", () => {
 test("all problems of all files are reported at once, in order, and can be printed", () => {
   const problems = problemsOf([
     `@id("a") forbid(principal == Policy::Agent::"asistant", action, resource);\npermit(principal,, action);`,
-    `permit(principal, action, resource);`,
+    `@id("") permit(principal, action, resource);`,
   ]);
   expect(formatPolicyProblems(problems)).toBe(
     [

@@ -166,10 +166,22 @@ describe("inbound texts", () => {
 
   test("what is missing or wrong is named, all of it at once", () => {
     expect(problems({})).toEqual(["MessageSid", "AccountSid", "From", "To"]);
-    expect(problems({ ...CORE, NumMedia: "11" })).toEqual(["NumMedia"]);
-    expect(problems({ ...CORE, NumMedia: "-1" })).toEqual(["NumMedia"]);
-    expect(problems({ ...CORE, NumMedia: "one" })).toEqual(["NumMedia"]);
     expect(problems({ ...CORE, From: "a\nb" })).toEqual(["From"]);
+  });
+
+  test("a text is not lost for a number of media that is none: those that are there count", () => {
+    for (const NumMedia of ["11", "-1", "one"]) {
+      const event = parseInbound(
+        parseForm(encoded({ ...CORE, NumMedia, MediaUrl0: "https://m.test/0" })),
+        NOW,
+      );
+      expect(event.kind === "inbound" && event.media.map((media) => media.url)).toEqual(["https://m.test/0"]);
+    }
+  });
+
+  test("a number that is none is never quoted", () => {
+    const event = parseInbound(parseForm(encoded({ ...CORE, From: "+15557654321\n" })), NOW);
+    expect(JSON.stringify(event)).not.toContain("7654321");
   });
 
   test("a problem quotes at most a little of the value", () => {

@@ -1,8 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Operator } from "../../operator.ts";
+import type { OperatorOf } from "../guard.ts";
 import {
   addressJson,
   addressSchema,
+  channelChangeSchema,
   channelJson,
   channelSchema,
   listOf,
@@ -15,7 +16,7 @@ const channelParam = z.object({ id: z.string().min(1) });
 const addressParam = z.object({ id: z.string().min(1), address: z.string().min(1) });
 
 /** Channels, their pairing codes and their paired addresses. */
-export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
+export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
     createRoute({
       method: "get",
@@ -23,7 +24,7 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
       summary: "Every channel with its status",
       responses: { 200: ok("The channels", listOf(channelSchema)), ...problems },
     }),
-    async (c) => c.json({ items: (await operator.channels()).map(channelJson) }, 200),
+    async (c) => c.json({ items: (await operatorOf(c).channels()).map(channelJson) }, 200),
   );
   api.openapi(
     createRoute({
@@ -33,7 +34,27 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: channelParam },
       responses: { 200: ok("The channel", channelSchema), ...problems },
     }),
-    async (c) => c.json(channelJson(await operator.channel(c.req.valid("param").id)), 200),
+    async (c) => c.json(channelJson(await operatorOf(c).channel(c.req.valid("param").id)), 200),
+  );
+  api.openapi(
+    createRoute({
+      method: "patch",
+      path: "/channels/{id}",
+      summary: "Switch a channel's mode, or the channel on or off; written into the configuration file",
+      request: {
+        params: channelParam,
+        body: { required: true, content: { "application/json": { schema: channelChangeSchema } } },
+      },
+      responses: { 200: ok("The channel as it is now", channelSchema), ...problems },
+    }),
+    async (c) => {
+      const { mode, enabled } = c.req.valid("json");
+      const change = {
+        ...(mode === undefined ? {} : { mode }),
+        ...(enabled === undefined ? {} : { enabled }),
+      };
+      return c.json(channelJson(await operatorOf(c).changeChannel(c.req.valid("param").id, change)), 200);
+    },
   );
   api.openapi(
     createRoute({
@@ -43,7 +64,7 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: channelParam },
       responses: { 201: ok("The code to text to the number", pairingSchema), ...problems },
     }),
-    async (c) => c.json(pairingJson(await operator.beginPairing(c.req.valid("param").id)), 201),
+    async (c) => c.json(pairingJson(await operatorOf(c).beginPairing(c.req.valid("param").id)), 201),
   );
   api.openapi(
     createRoute({
@@ -54,7 +75,7 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
       responses: { 204: { description: "Withdrawn" }, ...problems },
     }),
     async (c) => {
-      await operator.cancelPairing(c.req.valid("param").id);
+      await operatorOf(c).cancelPairing(c.req.valid("param").id);
       return c.body(null, 204);
     },
   );
@@ -66,7 +87,8 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: channelParam },
       responses: { 200: ok("The addresses", listOf(addressSchema)), ...problems },
     }),
-    async (c) => c.json({ items: (await operator.addresses(c.req.valid("param").id)).map(addressJson) }, 200),
+    async (c) =>
+      c.json({ items: (await operatorOf(c).addresses(c.req.valid("param").id)).map(addressJson) }, 200),
   );
   api.openapi(
     createRoute({
@@ -79,7 +101,15 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
           required: true,
           content: {
             "application/json": {
-              schema: z.strictObject({ label: z.string().trim().min(1).max(100).nullable() }),
+              schema: z.strictObject({
+                label: z
+                  .string()
+                  .trim()
+                  .min(1)
+                  .max(100)
+                  .regex(/^\P{C}+$/u, "One line without control characters.")
+                  .nullable(),
+              }),
             },
           },
         },
@@ -89,7 +119,7 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
     async (c) => {
       const { id, address } = c.req.valid("param");
       const { label } = c.req.valid("json");
-      return c.json(addressJson(await operator.labelAddress(id, address, label ?? undefined)), 200);
+      return c.json(addressJson(await operatorOf(c).labelAddress(id, address, label ?? undefined)), 200);
     },
   );
   api.openapi(
@@ -102,7 +132,7 @@ export function channelRoutes(api: OpenAPIHono, operator: Operator): void {
     }),
     async (c) => {
       const { id, address } = c.req.valid("param");
-      await operator.revokeAddress(id, address);
+      await operatorOf(c).revokeAddress(id, address);
       return c.body(null, 204);
     },
   );

@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Operator } from "../../operator.ts";
+import { conversationJson } from "../../conversation-json.ts";
+import { messageJson } from "../../message-json.ts";
+import type { OperatorOf } from "../guard.ts";
 import {
-  conversationJson,
   conversationSchema,
   listOf,
-  messageJson,
   messageSchema,
   messageWithEventsJson,
   messageWithEventsSchema,
@@ -14,10 +14,27 @@ import { ok, problems } from "./responses.ts";
 
 const idParam = z.object({ id: z.string().min(1) });
 
+const STATES = [
+  "received",
+  "queued",
+  "handled",
+  "dropped",
+  "failed",
+  "pending",
+  "sending",
+  "sent",
+  "delivered",
+  "read",
+  "undelivered",
+  "canceled",
+  "suppressed",
+  "unknown",
+] as const;
+
 const messageQuery = pageQuery.extend({
   channel: z.string().optional(),
   direction: z.enum(["inbound", "outbound"], { error: "Write inbound or outbound." }).optional(),
-  state: z.string().optional(),
+  state: z.enum(STATES, { error: `Write one of ${STATES.join(", ")}.` }).optional(),
   route: z.enum(["pairing", "command", "message", "signal", "dropped"]).optional(),
   address: z.string().optional(),
   conversation_id: z.string().optional(),
@@ -40,7 +57,7 @@ const sendBody = z
 const sentSchema = z.object({ id: z.string(), state: z.string() });
 
 /** Messages: the list, one with its events, and sending. */
-export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
+export function messageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
     createRoute({
       method: "get",
@@ -52,7 +69,7 @@ export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
     async (c) => {
       const { conversation_id, channel, direction, state, route, address, cursor, limit } =
         c.req.valid("query");
-      const page = await operator.messages({
+      const page = await operatorOf(c).messages({
         limit,
         ...(channel === undefined ? {} : { channel }),
         ...(direction === undefined ? {} : { direction }),
@@ -73,7 +90,7 @@ export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: idParam },
       responses: { 200: ok("The message", messageWithEventsSchema), ...problems },
     }),
-    async (c) => c.json(messageWithEventsJson(await operator.message(c.req.valid("param").id)), 200),
+    async (c) => c.json(messageWithEventsJson(await operatorOf(c).message(c.req.valid("param").id)), 200),
   );
   api.openapi(
     createRoute({
@@ -90,7 +107,7 @@ export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
       const body = c.req.valid("json");
       const key = c.req.valid("header")["idempotency-key"];
       const variables = body.content_variables;
-      const sent = await operator.send({
+      const sent = await operatorOf(c).send({
         channel: body.channel,
         to: body.to,
         ...(body.body === undefined ? {} : { body: body.body }),
@@ -107,7 +124,7 @@ export function messageRoutes(api: OpenAPIHono, operator: Operator): void {
 }
 
 /** Conversations: the list, one, and ending it. */
-export function conversationRoutes(api: OpenAPIHono, operator: Operator): void {
+export function conversationRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
     createRoute({
       method: "get",
@@ -126,7 +143,7 @@ export function conversationRoutes(api: OpenAPIHono, operator: Operator): void {
     }),
     async (c) => {
       const { channel, open, cursor, limit } = c.req.valid("query");
-      const page = await operator.conversations({
+      const page = await operatorOf(c).conversations({
         limit,
         ...(channel === undefined ? {} : { channel }),
         ...(open === undefined ? {} : { open }),
@@ -143,7 +160,7 @@ export function conversationRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: idParam },
       responses: { 200: ok("The conversation", conversationSchema), ...problems },
     }),
-    async (c) => c.json(conversationJson(await operator.conversation(c.req.valid("param").id)), 200),
+    async (c) => c.json(conversationJson(await operatorOf(c).conversation(c.req.valid("param").id)), 200),
   );
   api.openapi(
     createRoute({
@@ -153,7 +170,7 @@ export function conversationRoutes(api: OpenAPIHono, operator: Operator): void {
       request: { params: idParam },
       responses: { 200: ok("The ended conversation", conversationSchema), ...problems },
     }),
-    async (c) => c.json(conversationJson(await operator.endConversation(c.req.valid("param").id)), 200),
+    async (c) => c.json(conversationJson(await operatorOf(c).endConversation(c.req.valid("param").id)), 200),
   );
 }
 

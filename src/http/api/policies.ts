@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Operator } from "../../operator.ts";
+import type { OperatorOf } from "../guard.ts";
 import { decisionJson, decisionSchema, listOf, policyJson, policySchema } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 
@@ -15,7 +15,7 @@ const checkBody = z
   .openapi("PolicyCheck");
 
 /** Policies: the loaded set, and what it would decide. */
-export function policyRoutes(api: OpenAPIHono, operator: Operator): void {
+export function policyRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
     createRoute({
       method: "get",
@@ -23,7 +23,7 @@ export function policyRoutes(api: OpenAPIHono, operator: Operator): void {
       summary: "Every policy in force",
       responses: { 200: ok("The policies", listOf(policySchema)), ...problems },
     }),
-    (c) => c.json({ items: operator.policies().map(policyJson) }, 200),
+    (c) => c.json({ items: operatorOf(c).policies().map(policyJson) }, 200),
   );
   api.openapi(
     createRoute({
@@ -35,7 +35,10 @@ export function policyRoutes(api: OpenAPIHono, operator: Operator): void {
     }),
     async (c) => {
       const { agent, ...check } = c.req.valid("json");
-      const decision = await operator.checkPolicy({ ...check, ...(agent === undefined ? {} : { agent }) });
+      const decision = await operatorOf(c).checkPolicy({
+        ...check,
+        ...(agent === undefined ? {} : { agent }),
+      });
       return c.json(decisionJson(decision), 200);
     },
   );

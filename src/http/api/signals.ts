@@ -3,19 +3,11 @@ import type { Context } from "hono";
 import { signalJson, watchJson } from "../../signal-json.ts";
 import type { Caller } from "../../token.ts";
 import type { Waiting } from "../../waiting.ts";
+import { CATEGORIES } from "../../watch.ts";
 import { listOf, pageQuery } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 
 const time = z.iso.datetime().openapi({ example: "2026-01-31T09:30:00.000Z" });
-const categories = [
-  "verification_code",
-  "confirmation_link",
-  "delivery",
-  "appointment",
-  "payment",
-  "other",
-] as const;
-
 const signalSchema = z
   .object({
     id: z.string(),
@@ -24,7 +16,7 @@ const signalSchema = z
     from: z.string(),
     received_at: time,
     text: z.string(),
-    category: z.enum(categories),
+    category: z.enum(CATEGORIES),
     code: z.string().optional(),
     link: z.string().optional(),
     origin: z.string().optional(),
@@ -45,7 +37,7 @@ const watchSchema = z
     channel: z.string().optional(),
     from: z.array(z.string()).optional(),
     match: z.string().optional(),
-    category: z.enum(categories).optional(),
+    category: z.enum(CATEGORIES).optional(),
     origin: z.string().optional(),
     instructions: z.string().optional(),
     mode: z.enum(["once", "continuous"]),
@@ -84,7 +76,7 @@ const filters = {
       description: "Senders, any of them; a trailing * matches all that begin so",
     }),
   match: text("A regular expression (RE2) that is found anywhere in the text"),
-  category: choice(categories, "What the text is"),
+  category: choice(CATEGORIES, "What the text is"),
   origin: text("The host a code is bound to, as in `@example.com #123456`"),
   instructions: text("Judged by the channel's llm agent, over what the other filters let through"),
   mode: choice(["once", "continuous"], "`once` (default) ends with the first signal"),
@@ -102,7 +94,8 @@ const outcomeSchema = z
   .object({ status: z.enum(["matched", "timeout"]), signal: signalSchema.optional() })
   .openapi("AwaitOutcome");
 
-const keyHeader = z.object({ "idempotency-key": z.string().min(1).max(255).optional() });
+const key = z.string().min(1).max(255);
+const keyHeader = z.object({ "idempotency-key": key.optional() });
 const idParam = z.object({ id: z.string().min(1) });
 
 /** Waiting for signals: the long poll and standing watches. */
@@ -131,6 +124,20 @@ export function signalRoutes(api: OpenAPIHono, waiting: Waiting, callerOf: (c: C
           : { status: outcome.status },
         200,
       );
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "delete",
+      path: "/signals/await",
+      summary: "End a wait that was started with this Idempotency-Key",
+      request: { headers: z.object({ "idempotency-key": key }) },
+      responses: { 204: { description: "Ended" }, ...problems },
+    }),
+    async (c) => {
+      const idempotencyKey = c.req.valid("header")["idempotency-key"];
+      await waiting.giveUp({ caller: callerOf(c), idempotencyKey });
+      return c.body(null, 204);
     },
   );
   api.openapi(

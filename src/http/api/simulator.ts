@@ -1,6 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { AppError } from "../../errors.ts";
 import { faultJson, phoneJson, phoneMessageJson, type SimulatorControl } from "../../simulated.ts";
+import { demandEverywhere } from "../../token.ts";
+import { callerOf } from "../guard.ts";
 import { listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 
@@ -35,7 +38,9 @@ const fault = z.looseObject({ id: z.string(), on: z.string(), kind: z.string() }
 
 /** Simulated phones: text from them, read what they received, order faults. */
 export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): void {
-  const control = (): SimulatorControl => {
+  /** Simulated phones read every text, codes included. */
+  const control = (c: Context): SimulatorControl => {
+    demandEverywhere(callerOf(c), "admin");
     const found = simulator.control();
     if (found === undefined) throw new AppError("not_found", "No channel is simulated.");
     return found;
@@ -49,7 +54,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       responses: { 201: ok("Sent", z.object({ sid: z.string() })), ...problems },
     }),
     async (c) => {
-      const phones = control();
+      const phones = control(c);
       const { from, channel, body, media_urls } = c.req.valid("json");
       const sent = await phones.inbound({
         from,
@@ -68,7 +73,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       responses: { 200: ok("The phones", listOf(phone)), ...problems },
     }),
     async (c) =>
-      c.json({ items: (await control().phones()).map((item) => phone.parse(phoneJson(item))) }, 200),
+      c.json({ items: (await control(c).phones()).map((item) => phone.parse(phoneJson(item))) }, 200),
   );
   api.openapi(
     createRoute({
@@ -79,7 +84,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       responses: { 200: ok("The texts", listOf(phoneMessage)), ...problems },
     }),
     async (c) => {
-      const messages = await control().messages(c.req.valid("param").address);
+      const messages = await control(c).messages(c.req.valid("param").address);
       return c.json({ items: messages.map((item) => phoneMessage.parse(phoneMessageJson(item))) }, 200);
     },
   );
@@ -91,7 +96,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       responses: { 200: ok("The faults", listOf(fault)), ...problems },
     }),
     async (c) =>
-      c.json({ items: (await control().faults()).map((item) => fault.parse(faultJson(item))) }, 200),
+      c.json({ items: (await control(c).faults()).map((item) => fault.parse(faultJson(item))) }, 200),
   );
   api.openapi(
     createRoute({
@@ -106,7 +111,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       },
       responses: { 201: ok("The fault", fault), ...problems },
     }),
-    async (c) => c.json(fault.parse(faultJson(await control().addFault(c.req.valid("json")))), 201),
+    async (c) => c.json(fault.parse(faultJson(await control(c).addFault(c.req.valid("json")))), 201),
   );
   api.openapi(
     createRoute({
@@ -118,8 +123,8 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
     }),
     async (c) => {
       const { id } = c.req.valid("query");
-      if (id === undefined) await control().clearFaults();
-      else if (!(await control().removeFault(id)))
+      if (id === undefined) await control(c).clearFaults();
+      else if (!(await control(c).removeFault(id)))
         throw new AppError("not_found", `There is no fault ${id}.`);
       return c.body(null, 204);
     },

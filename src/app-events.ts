@@ -1,0 +1,88 @@
+import { type Alerts, createAlerts, createBurst } from "./alerts.ts";
+import type { Seams } from "./app-seams.ts";
+import type { ChannelState } from "./channel.ts";
+import { createChannelEvents } from "./channel-events.ts";
+import { createEventFeed, type EventFeed } from "./event-feed.ts";
+import { createEventWebhooks } from "./event-webhooks.ts";
+import type { RandomBytes } from "./ids.ts";
+import type { Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
+import { sha256 } from "./system/digest.ts";
+import { createPostEvent } from "./webhooks/post.ts";
+import { startWorker } from "./worker.ts";
+
+const WEBHOOK_CONCURRENCY = 16;
+/** So many refused webhooks of a channel within a minute are told to the operator. */
+const REFUSED_BURST = 10;
+
+/** What tells others what happens: alerts, the event stream, webhooks. */
+export interface Events {
+  readonly alerts: Alerts;
+  readonly feed: EventFeed;
+  readonly channelChanged: (channel: string, state: ChannelState) => void;
+  /** A request to the carrier's webhook was refused. */
+  readonly webhookRefused: (channel: string, why: "signature" | "account") => void;
+  start(): Promise<void>;
+  /** The settings have changed. */
+  follow(): Promise<void>;
+  /** Ends streams; posts nothing more, and waits up to `grace` ms for what is being posted. */
+  stop(grace: number): Promise<void>;
+}
+
+export function createEvents(settings: () => Settings, store: Store, seams: Seams): Events {
+  const { clock, log } = seams;
+  const alerts = createAlerts({ store, clock, log });
+  const feed = createEventFeed(store);
+  const webhooks = createEventWebhooks({
+    settings,
+    store,
+    post: createPostEvent(seams),
+    alerts,
+    digest: sha256,
+    random: () => fraction(seams.random),
+    clock,
+    log,
+  });
+  const worker = startWorker(webhooks.queue, { concurrency: WEBHOOK_CONCURRENCY, clock, log });
+  store.onEvents(worker.wake);
+  const burst = createBurst(clock, REFUSED_BURST, 60_000);
+
+  async function follow(): Promise<void> {
+    await webhooks.follow();
+    worker.wake();
+  }
+
+  return {
+    alerts,
+    feed,
+    channelChanged: createChannelEvents({ store, alerts, clock, log }),
+    webhookRefused(channel, why) {
+      if (!burst(`${why}/${channel}`)) return;
+      const what =
+        why === "signature"
+          ? "their signature is missing or wrong"
+          : "they are for another account or number";
+      alerts.raise({
+        cause: `webhook.${why}/${channel}`,
+        message: `Many requests to the webhook of ${channel} are refused: ${what}.`,
+        fix: "If texts are missing, compare server.public_url, the auth token and the number with Twilio's; otherwise somebody forges requests, and none of them was taken.",
+        channel,
+      });
+    },
+    async start() {
+      await alerts.start();
+      await follow();
+    },
+    follow,
+    async stop(grace) {
+      feed.stop();
+      await worker.stop(grace);
+      alerts.stop();
+    },
+  };
+}
+
+/** A number in [0, 1). */
+export function fraction(random: RandomBytes): number {
+  return (random(4).reduce((sum, byte) => sum * 256 + byte, 0) % 2 ** 32) / 2 ** 32;
+}

@@ -1,0 +1,171 @@
+import type { Alerts } from "./alerts.ts";
+import type { Clock } from "./clock.ts";
+import { retryDelay } from "./delivery.ts";
+import { type EventJson, eventJson } from "./event-json.ts";
+import type { ClaimedWebhook, WantedEvents, WebhookProgress, WebhookStore } from "./event-store.ts";
+import type { Log } from "./log.ts";
+import type { Settings, WebhookSettings } from "./settings.ts";
+import type { Caller } from "./token.ts";
+import type { Queue } from "./worker.ts";
+
+/** Signs one event and posts it. Never rejects. */
+export type PostEvent = (
+  webhook: WebhookSettings,
+  event: EventJson,
+  signal: AbortSignal,
+) => Promise<PostOutcome>;
+
+export type PostOutcome =
+  | { readonly kind: "ok" }
+  /** 410: whoever answers wants nothing more. */
+  | { readonly kind: "gone" }
+  /** `retryAfter`: ms, where the answer asks for it. */
+  | { readonly kind: "failed"; readonly reason: string; readonly retryAfter?: number };
+
+export interface EventWebhooksSeams {
+  readonly settings: () => Settings;
+  readonly store: WebhookStore;
+  readonly post: PostEvent;
+  readonly alerts: Pick<Alerts, "raise">;
+  /** A digest of a text, the same in every process. */
+  readonly digest: (text: string) => string;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface EventWebhooks {
+  readonly queue: Queue<ClaimedWebhook>;
+  /** Follows the settings, at the start and whenever they have changed. */
+  follow(): Promise<void>;
+}
+
+/** A claim is ours for this long, ms: BATCH_TIME and one post that takes its full time. */
+const LEASE = 60_000;
+/** Events that one claim posts, and how long it may take before it lets go, ms. */
+const BATCH = 20;
+const BATCH_TIME = 20_000;
+/** After so many failures in a row, some ten minutes, a webhook is only probed. */
+const PAUSE_AFTER = 10;
+const PROBE_INTERVAL = 15 * 60_000;
+/** The longest a consumer's Retry-After is heeded, ms. */
+const MAX_RETRY_AFTER = 3_600_000;
+/** An event is given up when its webhook has failed for this long and the event is as old, ms. */
+const GIVE_UP_AFTER = 24 * 3_600_000;
+
+interface Target extends WantedEvents {
+  readonly settings: WebhookSettings;
+  /** For people; the URL's path and query may be secret. */
+  readonly name: string;
+  /** What the webhook may see: codes and the texts of signals only when it asks for them. */
+  readonly caller: Caller;
+}
+
+/**
+ * Posts events to the webhooks of sms.yaml: each in the order of the log, at least once, and never past one that
+ * has failed. What fails is tried again with growing delays for 24 hours; a webhook that keeps failing is paused, the
+ * operator is told, and from then on one event at a time probes whether it is back.
+ */
+export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
+  const { store, clock, log } = seams;
+  let made: { readonly from: readonly WebhookSettings[]; readonly targets: ReadonlyMap<string, Target> } = {
+    from: [],
+    targets: new Map(),
+  };
+
+  function targets(): ReadonlyMap<string, Target> {
+    const { webhooks } = seams.settings();
+    if (made.from !== webhooks) made = { from: webhooks, targets: targetsOf(webhooks, seams.digest) };
+    return made.targets;
+  }
+
+  async function run({ key, progress, page }: ClaimedWebhook, stop: AbortSignal): Promise<void> {
+    const target = targets().get(key);
+    if (target === undefined) return;
+    const until = clock.now() + BATCH_TIME;
+    let reached = progress;
+    for (const event of page.events) {
+      if (stop.aborted || clock.now() >= until) return settle(key, reached);
+      const outcome = await seams.post(target.settings, eventJson(target.caller, event), stop);
+      if (outcome.kind !== "ok") return stop.aborted ? settle(key, reached) : fail(target, outcome, reached);
+      if (reached.failures > 0) log.info("webhook.resumed", { webhook: target.name });
+      reached = { position: event.position, failures: 0, paused: false };
+    }
+    await settle(key, { ...reached, position: page.position });
+  }
+
+  async function settle(key: string, reached: WebhookProgress): Promise<void> {
+    await store.settleWebhook({ key, ...reached, dueAt: clock.now() });
+  }
+
+  async function fail(
+    target: Target,
+    outcome: Exclude<PostOutcome, { kind: "ok" }>,
+    progress: WebhookProgress,
+  ): Promise<void> {
+    const now = clock.now();
+    const failures = progress.failures + 1;
+    const failingSince = progress.failingSince ?? now;
+    const reason = outcome.kind === "gone" ? "it answered 410 Gone" : outcome.reason;
+    const paused = progress.paused || outcome.kind === "gone" || failures >= PAUSE_AFTER;
+    const asked = outcome.kind === "gone" ? 0 : Math.min(MAX_RETRY_AFTER, outcome.retryAfter ?? 0);
+    const delay = paused ? Math.max(PROBE_INTERVAL, asked) : retryDelay(failures, seams.random(), asked);
+    log.warn("webhook.failed", { webhook: target.name, failures, reason, paused });
+    const late = now - failingSince >= GIVE_UP_AFTER;
+    const givenUp = await store.settleWebhook({
+      key: target.key,
+      position: progress.position,
+      failures,
+      failingSince,
+      paused,
+      dueAt: now + delay,
+      ...(late ? { giveUp: { types: target.types, before: now - GIVE_UP_AFTER } } : {}),
+    });
+    if (givenUp > 0) log.error("webhook.given_up", { webhook: target.name, events: givenUp });
+    if (!paused) return;
+    const lost = givenUp > 0 ? ` ${givenUp} events older than a day were given up.` : "";
+    seams.alerts.raise({
+      cause: `webhook.paused/${target.name}`,
+      message: `The webhook ${target.name} keeps failing and is paused: ${reason}.${lost}`,
+      fix: "Mend the program that receives it; it is tried again every 15 minutes, and nothing is skipped for a day.",
+    });
+  }
+
+  return {
+    queue: {
+      name: "webhooks",
+      async claim(limit, now) {
+        const wanted = [...targets().values()];
+        const due = wanted.length === 0 ? undefined : await store.nextWebhookDue(wanted);
+        if (due === undefined || due > now) return [];
+        return store.claimWebhooks({ wanted, now, lease: LEASE, limit, batch: BATCH });
+      },
+      nextDue: async () => store.nextWebhookDue([...targets().values()]),
+      run,
+    },
+    follow: () => store.followWebhooks([...targets().keys()], clock.now()),
+  };
+}
+
+function targetsOf(
+  webhooks: readonly WebhookSettings[],
+  digest: (text: string) => string,
+): ReadonlyMap<string, Target> {
+  const targets = new Map<string, Target>();
+  for (const [index, settings] of webhooks.entries()) {
+    const same = webhooks.slice(0, index).filter(({ url }) => url === settings.url).length;
+    const key = digest(`${settings.url}\n${same}`);
+    targets.set(key, {
+      key,
+      types: settings.events,
+      settings,
+      name: `${index + 1} (${new URL(settings.url).origin})`,
+      caller: {
+        id: `webhook ${index + 1}`,
+        scopes: settings.includeCodes ? ["read", "signals:await"] : ["read"],
+      },
+    });
+  }
+  return targets;
+}

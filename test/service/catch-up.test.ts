@@ -1,0 +1,347 @@
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { type ManualClock, manualClock } from "../support/clock.ts";
+import { openProxy, type ReverseProxy } from "../support/proxy.ts";
+import {
+  type ApiMessage,
+  NUMBER,
+  PHONE,
+  type Service,
+  type ServiceOptions,
+  STRANGER,
+  startService,
+} from "../support/service.ts";
+
+setDefaultTimeout(20_000);
+
+let service: Service | undefined;
+let carrier: Carrier | undefined;
+let proxy: ReverseProxy | undefined;
+
+afterEach(async () => {
+  await service?.close();
+  await carrier?.close();
+  await proxy?.close();
+  service = carrier = proxy = undefined;
+});
+
+const OTHER = "+15557650002";
+const MINUTE = 60_000;
+
+interface Started {
+  readonly running: Service;
+  readonly outside: Carrier;
+}
+
+/** A service that receives by webhook, with a carrier that outlives it. */
+async function byWebhook(
+  options: { readonly clock?: ManualClock; readonly channel?: Readonly<Record<string, unknown>> } = {},
+): Promise<Started> {
+  const { clock } = options;
+  const outside = openCarrier(clock === undefined ? {} : { clock });
+  const front = openProxy();
+  carrier = outside;
+  proxy = front;
+  service = await startService({
+    config: {
+      server: { listen: "127.0.0.1:0", public_url: front.url },
+      twilio: twilioSection(outside),
+      channels: { sms: { ...TWILIO_SMS, allow_all_senders: true, ...options.channel } },
+    },
+    carrier: outside,
+    onListening: (url) => front.pointTo(url),
+    ...(clock === undefined ? {} : { clock }),
+  });
+  return { running: service, outside };
+}
+
+/** A service that polls: no public URL, no port that anybody could call. */
+async function byPolling(
+  clock: ManualClock,
+  channel: Readonly<Record<string, unknown>> = {},
+  outside = openCarrier({ clock }),
+  more: Partial<ServiceOptions> = {},
+): Promise<Started> {
+  carrier = outside;
+  service = await startService({
+    config: {
+      twilio: twilioSection(outside),
+      channels: { sms: { ...TWILIO_SMS, inbound: "poll", ...channel } },
+    },
+    carrier: outside,
+    clock,
+    ...more,
+  });
+  return { running: service, outside };
+}
+
+/** Stops the service; no webhook for what is texted meanwhile ever comes. */
+async function goDown(running: Service, outside: Carrier): Promise<void> {
+  await running.stop();
+  await outside.control.addFault({ on: "inbound", kind: "lost" });
+}
+
+async function comeBack(running: Service, outside: Carrier): Promise<Service> {
+  await outside.control.clearFaults();
+  service = await running.restart();
+  return service;
+}
+
+/** Resolves once the service has looked into the carrier's list `count` times. */
+async function looked(running: Service, count: number): Promise<void> {
+  const path = `/2010-04-01/Accounts/${running.settings.channels.sms?.account.accountSid}/Messages.json`;
+  await running.eventually(
+    () =>
+      running.logs.filter(({ event, fields }) => event === "twilio.request" && fields.path === path).length >=
+      count,
+    `look ${count} into the list`,
+  );
+}
+
+async function inbound(running: Service): Promise<ApiMessage[]> {
+  return (await running.api("GET", "/messages?direction=inbound&limit=200")).body.items;
+}
+
+describe("texts that arrive while the service is down", () => {
+  test("are answered after its start, in order, marked late, and only once", async () => {
+    const { running, outside } = await byWebhook();
+    await looked(running, 1);
+    await running.text(PHONE, "before");
+    await running.received(PHONE, 1);
+    await goDown(running, outside);
+    for (const text of ["one", "two", "three"])
+      await outside.control.inbound({ from: PHONE, to: NUMBER, body: text });
+    await outside.control.inbound({ from: OTHER, to: NUMBER, body: "hello" });
+    const again = await comeBack(running, outside);
+    await again.eventually(
+      async () => (await again.inbox(PHONE)).some(({ text }) => text.endsWith("three")),
+      "the answers",
+    );
+    await again.received(OTHER, 1);
+    await again.app.idle();
+    const answers = (await again.inbox(PHONE))
+      .map(({ text }) => text)
+      .join("\n")
+      .split("\n");
+    expect(answers).toEqual(["before", "one", "two", "three"]);
+    const kept = await inbound(again);
+    expect(kept.map(({ text, late }) => [text, late ?? false]).sort()).toEqual(
+      [
+        ["before", false],
+        ["hello", true],
+        ["one", true],
+        ["three", true],
+        ["two", true],
+      ].sort(),
+    );
+  });
+
+  test("are routed like any other: a stranger's is dropped, a STOP opts out", async () => {
+    const { running, outside } = await byWebhook({ channel: { allow_all_senders: false } });
+    await running.pair();
+    await goDown(running, outside);
+    await outside.control.inbound({ from: STRANGER, to: NUMBER, body: "let me in" });
+    await outside.control.inbound({ from: PHONE, to: NUMBER, body: "STOP" });
+    const again = await comeBack(running, outside);
+    await again.logged("inbound.admitted", {}, 2);
+    await again.app.idle();
+    const [stop, stranger] = await inbound(again);
+    expect(stop).toMatchObject({ route: "command", text: "STOP", late: true });
+    expect(stranger).toMatchObject({ state: "dropped", from: "+1555***3333" });
+    const sent = await again.api("POST", "/messages", { channel: "sms", to: PHONE, body: "hello" });
+    expect(sent.body.state).toBe("suppressed");
+  });
+
+  test("are left alone when they are older than catch_up", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock, channel: { catch_up: "1h" } });
+    await goDown(running, outside);
+    await outside.control.inbound({ from: PHONE, to: NUMBER, body: "long ago" });
+    await clock.advance(50 * MINUTE);
+    await outside.control.inbound({ from: PHONE, to: NUMBER, body: "lately" });
+    await clock.advance(20 * MINUTE);
+    const again = await comeBack(running, outside);
+    expect((await again.received(PHONE, 1))[0]?.text).toBe("lately");
+    await again.app.idle();
+    expect((await inbound(again)).map(({ text }) => text)).toEqual(["lately"]);
+  });
+
+  test("with their media keep them", async () => {
+    const { running, outside } = await byWebhook();
+    await goDown(running, outside);
+    await outside.control.inbound({
+      from: PHONE,
+      to: NUMBER,
+      body: "a picture",
+      mediaUrls: ["data:image/png;base64,iVBORw0KGgo="],
+    });
+    const again = await comeBack(running, outside);
+    await again.logged("inbound.admitted");
+    const [message] = await inbound(again);
+    expect(message.media).toHaveLength(1);
+    expect(message.media[0].content_type).toBe("image/png");
+    expect(message.media[0].url).toContain("/Media/ME");
+  });
+});
+
+describe("a text whose webhook was lost", () => {
+  test("is found in the carrier's list within five minutes, and answered", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock });
+    await looked(running, 1);
+    await outside.control.addFault({ on: "inbound", kind: "lost", times: 1 });
+    await running.text(PHONE, "lost on the way");
+    await running.text(OTHER, "not lost");
+    await running.received(OTHER, 1);
+    expect(await inbound(running)).toHaveLength(1);
+    await clock.advance(5 * MINUTE);
+    expect((await running.received(PHONE, 1))[0]?.text).toBe("lost on the way");
+    expect((await inbound(running))[0]).toMatchObject({ text: "lost on the way", late: true });
+  });
+
+  test("is found also when the list lags behind", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock });
+    await looked(running, 1);
+    await outside.control.addFault({ on: "inbound", kind: "list_lag", delay: "7m", times: 1 });
+    await outside.control.addFault({ on: "inbound", kind: "lost", times: 1 });
+    await running.text(PHONE, "lost and late");
+    await clock.advance(5 * MINUTE);
+    await looked(running, 2);
+    expect(await inbound(running)).toEqual([]);
+    await clock.advance(5 * MINUTE);
+    expect((await running.received(PHONE, 1))[0]?.text).toBe("lost and late");
+  });
+
+  test("and the one that is delivered after it are each taken once", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock });
+    await looked(running, 1);
+    await outside.control.addFault({ on: "inbound", kind: "slow", delay: "6m", times: 1 });
+    await running.text(PHONE, "slow");
+    await clock.advance(5 * MINUTE);
+    expect((await running.received(PHONE, 1))[0]?.text).toBe("slow");
+    await clock.advance(2 * MINUTE);
+    await running.logged("inbound.duplicate");
+    await running.app.idle();
+    expect(await inbound(running)).toHaveLength(1);
+    expect(await running.inbox(PHONE)).toHaveLength(1);
+  });
+});
+
+describe("inbound: poll", () => {
+  test("does the whole scenario without a public URL, delivery states included", async () => {
+    const clock = manualClock();
+    const { running } = await byPolling(clock);
+    expect(running.settings.server.publicUrl).toBeUndefined();
+    const { body: channel } = await running.api("GET", "/channels/sms");
+    expect(channel.status).toBe("pairing");
+    await running.pair();
+    expect((await running.api("GET", "/channels/sms")).body.status).toBe("connected");
+    await running.text(PHONE, "hello");
+    expect((await running.received(PHONE, 2))[1]?.text).toBe("hello");
+    await running.text(STRANGER, "me too?");
+    await running.eventually(async () => (await inbound(running)).length === 3, "the stranger's text");
+    const reply = (await running.api("GET", "/messages?direction=outbound")).body.items[0];
+    await running.eventually(
+      async () => (await running.api("GET", `/messages/${reply.id}`)).body.state === "delivered",
+      "the delivery",
+    );
+    expect(await running.inbox(STRANGER)).toEqual([]);
+    for (const message of await inbound(running)) expect(message.late).toBeUndefined();
+    expect(running.logs.filter(({ event }) => event.startsWith("webhook."))).toEqual([]);
+  });
+
+  test("takes a text at the next poll_interval and not before", async () => {
+    const clock = manualClock();
+    const { running } = await byPolling(clock, { allow_all_senders: true, poll_interval: "30s" });
+    await looked(running, 1);
+    await running.text(PHONE, "hello");
+    await clock.advance(29_000);
+    expect(await inbound(running)).toEqual([]);
+    await clock.advance(1_000);
+    await running.logged("inbound.admitted");
+  });
+
+  test("fetches what came while the service was down, marked late", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byPolling(clock, { allow_all_senders: true });
+    await goDown(running, outside);
+    await outside.control.inbound({ from: PHONE, to: NUMBER, body: "anybody home?" });
+    await clock.advance(60 * MINUTE);
+    const again = await comeBack(running, outside);
+    expect((await again.received(PHONE, 1))[0]?.text).toBe("anybody home?");
+    expect((await inbound(again))[0]).toMatchObject({ late: true });
+  });
+
+  test("shows undelivered texts with their code", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byPolling(clock, { allow_all_senders: true });
+    await outside.control.addFault({ on: "send", kind: "undelivered", code: 30006 });
+    const { body } = await running.api("POST", "/messages", { channel: "sms", to: PHONE, body: "hello" });
+    await running.eventually(
+      async () => (await running.api("GET", `/messages/${body.id}`)).body.state === "undelivered",
+      "the failure",
+    );
+    expect((await running.api("GET", `/messages/${body.id}`)).body.error).toMatchObject({ code: 30006 });
+  });
+
+  test("is reconnecting while the carrier cannot be reached, and takes up again by itself", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byPolling(clock, { allow_all_senders: true });
+    const port = Number(new URL(outside.url).port);
+    await outside.close();
+    await running.eventually(
+      async () => (await running.api("GET", "/channels/sms")).body.status === "reconnecting",
+      "the loss to be noticed",
+    );
+    const { body: channel } = await running.api("GET", "/channels/sms");
+    expect(channel.reason).toBeString();
+    expect(channel.fix).toBeString();
+    const { body: sent } = await running.api("POST", "/messages", {
+      channel: "sms",
+      to: PHONE,
+      body: "hold on",
+    });
+    await running.logged("send.retry");
+    const back = openCarrier({ clock, port });
+    carrier = back;
+    await running.eventually(
+      async () => (await running.api("GET", "/channels/sms")).body.status === "connected",
+      "the connection",
+    );
+    await back.control.inbound({ from: PHONE, to: NUMBER, body: "back again?" });
+    await running.eventually(
+      async () => (await running.api("GET", `/messages/${sent.id}`)).body.state === "delivered",
+      "the text to be sent",
+    );
+    await running.eventually(
+      async () =>
+        (await back.control.messages(PHONE)).filter(({ direction }) => direction === "outbound").length === 2,
+      "both texts",
+    );
+    const texts = (await back.control.messages(PHONE)).filter(({ direction }) => direction === "outbound");
+    expect(texts.map(({ text }) => text).sort()).toEqual(["back again?", "hold on"]);
+  });
+
+  test("does not set a webhook", async () => {
+    const clock = manualClock();
+    const { running } = await byPolling(clock);
+    expect(running.logs.filter(({ event }) => event === "twilio.webhook_registered")).toEqual([]);
+  });
+});
+
+describe("inbound: none", () => {
+  test("sends, follows what becomes of it, and takes no texts", async () => {
+    const clock = manualClock();
+    const { running } = await byPolling(clock, { inbound: "none", allow_all_senders: true });
+    await running.text(PHONE, "hello?");
+    const { body } = await running.api("POST", "/messages", { channel: "sms", to: PHONE, body: "a notice" });
+    await running.eventually(
+      async () => (await running.api("GET", `/messages/${body.id}`)).body.state === "delivered",
+      "the delivery",
+    );
+    await clock.advance(10 * MINUTE);
+    expect(await inbound(running)).toEqual([]);
+  });
+});
