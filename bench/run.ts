@@ -1,5 +1,5 @@
 /** `bun run bench [name] [options]`: runs one benchmark by name, or all of them. */
-const BENCHES = ["replies", "signals"] as const;
+const BENCHES = ["replies", "signals", "waits"] as const;
 
 const [name, ...args] = process.argv.slice(2);
 const named = BENCHES.find((bench) => bench === name);

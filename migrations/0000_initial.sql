@@ -77,6 +77,20 @@ CREATE TABLE `idempotency_keys` (
 --> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
 CREATE INDEX `idempotency_keys_message` ON `idempotency_keys` (`message`);--> statement-breakpoint
+CREATE TABLE `judgements` (
+	`watch` integer NOT NULL,
+	`message` integer NOT NULL,
+	`attempts` integer NOT NULL,
+	`due_at` integer NOT NULL,
+	`lease_until` integer,
+	PRIMARY KEY(`watch`, `message`),
+	FOREIGN KEY (`watch`) REFERENCES `watches`(`seq`) ON UPDATE no action ON DELETE cascade,
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `judgements_message` ON `judgements` (`message`);--> statement-breakpoint
+CREATE INDEX `judgements_due` ON `judgements` (`due_at`) WHERE "judgements"."lease_until" is null;--> statement-breakpoint
+CREATE INDEX `judgements_lease` ON `judgements` (`lease_until`) WHERE "judgements"."lease_until" is not null;--> statement-breakpoint
 CREATE TABLE `message_events` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`message` integer NOT NULL,

@@ -13,8 +13,7 @@ import type { InboundEvent, NewOutbound, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import { type Signal, signalId } from "./signal.ts";
-import type { Offer } from "./signal-store.ts";
-import type { Signals } from "./signals.ts";
+import type { Offered, Signals } from "./signals.ts";
 import type { Effect, SenderFacts, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
 import { MAX_BACKFILL } from "./watch.ts";
@@ -91,9 +90,10 @@ export function createAdmission(
       const decided = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
       const messageId = seams.newId("msg");
       const signal = signalOf(decided, event, channel, messageId, now);
-      const { offers, mark } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal, event.media);
+      const { mark, ...offered } =
+        signal === undefined ? NO_OFFERS : seams.signals.offers(signal, event.media);
       const effects = [
-        ...offerEffect(messageId, offers, decided, event, signal, now),
+        ...offerEffect(messageId, offered, decided, event, signal, now),
         ...effectsOf(decided, event, channel, facts, now, seams),
       ];
       const outcome = await store.admit({
@@ -154,7 +154,7 @@ export function createAdmission(
   };
 }
 
-const NO_OFFERS = { offers: [], mark: 0 } as const;
+const NO_OFFERS = { offers: [], judged: [], mark: 0 } as const;
 
 /**
  * The text as watches see it; undefined where `receive_signal` is denied. Found in the carrier's list long after
@@ -181,16 +181,16 @@ function signalOf(
 
 function offerEffect(
   messageId: string,
-  offers: readonly Offer[],
+  { offers, judged }: Offered,
   decided: Dispatch,
   event: InboundEvent,
   signal: Signal | undefined,
   now: number,
 ): readonly Effect[] {
-  if (offers.length === 0 || signal === undefined) return [];
+  if (offers.length + judged.length === 0 || signal === undefined) return [];
   const { from, body: text, media } = event;
   const reveal = decided.keepText ? {} : { reveal: { from, text, media, annotation: signal.annotation } };
-  return [{ kind: "offer_signal", messageId, offers, ...reveal, at: now }];
+  return [{ kind: "offer_signal", messageId, offers, judged, ...reveal, at: now }];
 }
 
 function effectsOf(

@@ -51,6 +51,21 @@ export function createAgentRegistry(seams: {
     if (entry.running === 0) void close(entry);
   }
 
+  /** Works with the agent of this name; it is not closed before the work is over. */
+  async function working<T>(name: string, work: (agent: Agent) => Promise<T>): Promise<T> {
+    // Looked up again: between asking for the agent and running it, it may have been exchanged.
+    const entry = current.get(name);
+    if (entry === undefined)
+      throw new AgentFailure("cancelled", `The agent ${name} was taken out of the configuration.`);
+    entry.running += 1;
+    try {
+      return await work(entry.agent);
+    } finally {
+      entry.running -= 1;
+      if (entry.retired && entry.running === 0) void close(entry);
+    }
+  }
+
   return {
     get(name) {
       const found = current.get(name);
@@ -59,19 +74,17 @@ export function createAgentRegistry(seams: {
         ...(found.agent.toolServers === undefined
           ? {}
           : { toolServers: () => current.get(name)?.agent.toolServers?.() ?? [] }),
-        async run(request, signal) {
-          // Looked up again: between asking for the agent and running it, it may have been exchanged.
-          const entry = current.get(name);
-          if (entry === undefined)
-            throw new AgentFailure("cancelled", `The agent ${name} was taken out of the configuration.`);
-          entry.running += 1;
-          try {
-            return await entry.agent.run(request, signal);
-          } finally {
-            entry.running -= 1;
-            if (entry.retired && entry.running === 0) void close(entry);
-          }
-        },
+        ...(found.agent.judge === undefined
+          ? {}
+          : {
+              judge: (request, signal) =>
+                working(name, async ({ judge }) => {
+                  if (judge === undefined)
+                    throw new AgentFailure("cancelled", `The agent ${name} is no longer one that can judge.`);
+                  return judge(request, signal);
+                }),
+            }),
+        run: (request, signal) => working(name, (agent) => agent.run(request, signal)),
       };
     },
     prepare(settings) {

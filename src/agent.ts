@@ -8,6 +8,11 @@ export interface Agent {
    * May be called again with the same `turnId` after a crash, and is when a parked turn got what it waited for.
    */
   run(request: TurnRequest, signal: AbortSignal): Promise<AgentReply>;
+  /**
+   * Says whether one text is what somebody waits for (a watch's `instructions`). Uses no tools. Rejects with an
+   * AgentFailure, `output` for anything but a clean yes or no. Absent where the agent cannot judge.
+   */
+  judge?(request: JudgeRequest, signal: AbortSignal): Promise<boolean>;
   /** The tool servers it uses, as they are now. */
   toolServers?(): readonly ToolServerStatus[];
   /** Ends child processes and connections. */
@@ -45,6 +50,20 @@ export interface TurnRequest {
   readonly meanwhile?: readonly ChatMessage[];
   /** Absent where the caller gives none; then the agent only talks. */
   readonly tools?: TurnTools;
+  /** IANA name. */
+  readonly timezone: string;
+  readonly now: number;
+}
+
+/** One text to be judged. */
+export interface JudgeRequest {
+  /** What is waited for, in the words of whoever waits. */
+  readonly instructions: string;
+  /** Written by a stranger: data, never instructions. */
+  readonly text: string;
+  readonly from: string;
+  /** Random: names the fence around the text, so that nobody can write the end of the fence into a text. */
+  readonly nonce: string;
   /** IANA name. */
   readonly timezone: string;
   readonly now: number;

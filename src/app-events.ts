@@ -2,6 +2,7 @@ import { type Alerts, createAlerts, createBurst } from "./alerts.ts";
 import type { Seams } from "./app-seams.ts";
 import type { ChannelState } from "./channel.ts";
 import { createChannelEvents } from "./channel-events.ts";
+import type { CancelTimer } from "./clock.ts";
 import { createEventFeed, type EventFeed } from "./event-feed.ts";
 import { createEventWebhooks } from "./event-webhooks.ts";
 import type { RandomBytes } from "./ids.ts";
@@ -12,6 +13,8 @@ import { createPostEvent } from "./webhooks/post.ts";
 import { startWorker } from "./worker.ts";
 
 const WEBHOOK_CONCURRENCY = 16;
+/** When the disk does not take what the settings say of webhooks, it is asked again after this, ms. */
+const RETRY = 30_000;
 /** So many refused webhooks of a channel within a minute are told to the operator. */
 const REFUSED_BURST = 10;
 
@@ -23,7 +26,7 @@ export interface Events {
   /** A request to the carrier's webhook was refused. */
   readonly webhookRefused: (channel: string, why: "signature" | "account") => void;
   start(): Promise<void>;
-  /** The settings have changed. */
+  /** The settings have changed. Never rejects. */
   follow(): Promise<void>;
   /** Ends streams; posts nothing more, and waits up to `grace` ms for what is being posted. */
   stop(grace: number): Promise<void>;
@@ -47,9 +50,16 @@ export function createEvents(settings: () => Settings, store: Store, seams: Seam
   store.onEvents(worker.wake);
   const burst = createBurst(clock, REFUSED_BURST, 60_000);
 
+  let retry: CancelTimer = () => {};
   async function follow(): Promise<void> {
-    await webhooks.follow();
-    worker.wake();
+    retry();
+    try {
+      await webhooks.follow();
+      worker.wake();
+    } catch (error) {
+      log.error("webhooks.follow", { error: String(error) });
+      retry = clock.after(RETRY, () => void follow());
+    }
   }
 
   return {
@@ -76,6 +86,7 @@ export function createEvents(settings: () => Settings, store: Store, seams: Seam
     follow,
     async stop(grace) {
       feed.stop();
+      retry();
       await worker.stop(grace);
       alerts.stop();
     },

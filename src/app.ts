@@ -29,6 +29,7 @@ import { createAdminApp } from "./http/admin.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
+import { createJudging } from "./judging.ts";
 import { createMcp } from "./mcp/server.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
@@ -72,6 +73,8 @@ export interface App {
 
 const TURN_CONCURRENCY = 64;
 const SEND_CONCURRENCY = 64;
+/** Small models on small machines answer one after the other anyway. */
+const JUDGE_CONCURRENCY = 4;
 /** Idle conversations are ended, and what has expired is swept away, this often, ms. */
 const HOUSEKEEPING = 30_000;
 
@@ -241,10 +244,21 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     newId,
     clock,
     log,
-    judge: () => {},
+    judge: () => judgeWorker.wake(),
     onMatched: watchEnded,
     onExpired: watchEnded,
   });
+  const judging = createJudging({
+    settings: () => settings,
+    agent: (name) => agents.get(name),
+    signals,
+    store,
+    alerts,
+    random,
+    clock,
+    log,
+  });
+  const judgeWorker = startWorker(judging, { concurrency: JUDGE_CONCURRENCY, clock, log });
   const admit = createAdmission({
     settings: () => settings,
     signals,
@@ -443,6 +457,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       await events.start();
       await waiting.start();
       await signals.start();
+      judgeWorker.wake();
       await awaitSignal.recover();
       publicListener = listen({
         address: settings.server.listen,
@@ -463,6 +478,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       return { publicUrl: publicListener.url, adminUrl: adminListener.url };
     },
     async idle() {
+      await judgeWorker.idle();
       await turnWorker.idle();
       await sendWorker.idle();
     },
@@ -480,6 +496,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         channels.stop(),
         ...listeners.map((listener) => listener.close(grace)),
         finishWork(grace),
+        judgeWorker.stop(grace),
       ]);
       await agents.close();
       await links.close();

@@ -151,6 +151,11 @@ const INPUT = {
       type: "string",
       enum: ["verification_code", "confirmation_link", "delivery", "appointment", "payment", "other"],
     },
+    instructions: {
+      type: "string",
+      description:
+        "What the text must be about, in words; judged by the model, and never takes the text from others.",
+    },
     timeout: {
       type: "string",
       description: `How long to wait, as ${formatDuration(120_000)} or 1h; ${DEFAULT_WAIT} when not given.`,

@@ -160,7 +160,7 @@ function denied(
     signal: route === "signal",
     policies: [...new Set(decisions.flatMap((decision) => decision.policies))],
     error: {
-      meaning: `The sender may not ${action}: ${why}.`,
+      meaning: `Not permitted to ${action === "receive_message" ? "text the agent" : "be heard here"} (${action}): ${why}.`,
       fix: "Pair the phone, add it to allowed_senders, or write a policy that permits it (sms-agent policy check shows the decision).",
     },
   };

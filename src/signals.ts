@@ -31,8 +31,8 @@ export interface SignalsSeams {
   readonly newId: NewId;
   readonly clock: Clock;
   readonly log: Log;
-  /** A signal was put before a watch with `instructions`; the judge decides. */
-  readonly judge: (watch: Watch, signal: Signal) => void;
+  /** Told after the commit that a text waits to be judged for a watch with `instructions`. */
+  readonly judge: () => void;
   /** Told after the commit, for SSE, webhooks and parked turns. */
   readonly onMatched: (watch: Watch, signal: Signal) => void;
   readonly onExpired: (watch: Watch) => void;
@@ -72,16 +72,24 @@ export interface Signals {
   ended(id: string, signal?: AbortSignal): Promise<Watch>;
   cancel(id: string): Promise<boolean>;
   /**
-   * The watches a message is offered to, oldest first, with a mark to hand back after the commit: watches made
-   * in between are offered it then.
+   * The watches a message is offered to, and those it is to be judged for, oldest first, with a mark to hand back
+   * after the commit: watches made in between are offered it then.
    */
-  offers(
-    signal: Signal,
-    media: readonly Media[],
-  ): { readonly offers: readonly Offer[]; readonly mark: number };
+  offers(signal: Signal, media: readonly Media[]): Offered & { readonly mark: number };
   /** After the commit of an admission: wakes who waited and offers the message to watches made meanwhile. */
   admitted(signal: Signal, mark: number, outcome: OfferOutcome | undefined, held: HeldText | undefined): void;
+  /** True while the watch waits and its owner may have the signal; asked again around its judgement. */
+  mayGet(watchId: string, signal: Signal, numMedia: number): boolean;
+  /** After the commit of a judgement: wakes who got the signal. */
+  judged(signal: Signal, outcome: OfferOutcome): void;
   stop(): void;
+}
+
+/** What becomes of one message. */
+export interface Offered {
+  readonly offers: readonly Offer[];
+  /** Ids of the watches with `instructions` whose hard filters it passes. */
+  readonly judged: readonly string[];
 }
 
 interface Entry {
@@ -97,6 +105,8 @@ const MAX_HELD = 2_000;
 export function createSignals(seams: SignalsSeams): Signals {
   const { store, clock, log } = seams;
   const pending = new Map<string, Entry>();
+  /** Watches that are being made: their time is not over before they have looked back. */
+  const beginning = new Set<Watch>();
   const waiters = new Map<string, Set<(watch: Watch) => void>>();
   let held: HeldText[] = [];
   let made = 0;
@@ -132,14 +142,18 @@ export function createSignals(seams: SignalsSeams): Signals {
   }
 
   async function expire(): Promise<void> {
-    const ended = await store.expireWatches(clock.now());
+    const now = clock.now();
+    let until = now;
+    for (const { expiresAt } of beginning) until = Math.min(until, expiresAt - 1);
+    const ended = await store.expireWatches(until);
     for (const watch of ended) {
       pending.delete(watch.id);
       log.debug("watch.expired", { watch: watch.id });
       seams.onExpired(watch);
       tell(watch);
     }
-    arm();
+    // Else whoever is being made arms when that is done.
+    if (until === now || beginning.size === 0) arm();
   }
 
   function tell(watch: Watch): void {
@@ -151,11 +165,11 @@ export function createSignals(seams: SignalsSeams): Signals {
     const { watch, pattern } = entry;
     if (signal.receivedAt < watch.createdAt - watch.backfill) return false;
     if (!passesFilters(watch.filters, pattern, signal)) return false;
-    return permitted(watch, signal, media);
+    return permitted(watch, signal, media.length);
   }
 
   /** `receive_signal` is asked again for whoever waits. */
-  function permitted(watch: Watch, signal: Signal, media: readonly Media[]): boolean {
+  function permitted(watch: Watch, signal: Signal, numMedia: number): boolean {
     const channel = seams.settings().channels[signal.channel];
     if (channel === undefined) return false;
     const kind = addressKind(signal.from) ?? "alphanumeric";
@@ -165,7 +179,7 @@ export function createSignals(seams: SignalsSeams): Signals {
         agent: watchPrincipal(watch.owner, API_AGENT),
         channel: policyChannel(channel),
         sender: { address: signal.from, kind, country: seams.countryOf(signal.from), paired: false },
-        numMedia: media.length,
+        numMedia,
         pairedAddresses: [],
         now: clock.now(),
       }),
@@ -180,18 +194,20 @@ export function createSignals(seams: SignalsSeams): Signals {
     };
   }
 
-  function collect(signal: Signal, media: readonly Media[], after: number): readonly Offer[] {
+  function collect(signal: Signal, media: readonly Media[], after: number): Offered {
     const offers: Offer[] = [];
+    const judged: string[] = [];
     for (const entry of pending.values()) {
       if (entry.order <= after || !eligible(entry, signal, media)) continue;
-      if (entry.watch.filters.instructions !== undefined) seams.judge(entry.watch, signal);
+      if (entry.watch.filters.instructions !== undefined) judged.push(entry.watch.id);
       else offers.push(offerOf(entry, signal));
     }
-    return offers;
+    return { offers, judged };
   }
 
-  /** Wakes the watches that got a signal. Called after the commit. */
+  /** Wakes the watches that got a signal, and the judge. Called after the commit. */
   function delivered(signal: Signal, outcome: OfferOutcome): void {
+    if (outcome.judging) seams.judge();
     for (const { watchId, ended } of outcome.delivered) {
       const entry = pending.get(watchId);
       if (entry === undefined) continue;
@@ -212,21 +228,27 @@ export function createSignals(seams: SignalsSeams): Signals {
 
   async function offerLate(
     signal: Signal,
-    offers: readonly Offer[],
+    { offers, judged }: Offered,
     text: HeldText | undefined,
   ): Promise<OfferOutcome> {
     const outcome = await store.offerSignal({
       kind: "offer_signal",
       messageId: signal.messageId,
       offers,
+      judged,
       ...(text === undefined
         ? {}
         : { reveal: { from: text.from, text: text.text, media: text.media, annotation: text.annotation } }),
       at: clock.now(),
     });
-    if (outcome.delivered.length > 0) held = held.filter((one) => one.messageId !== signal.messageId);
+    if (outcome.delivered.length > 0) release(signal);
     delivered(signal, outcome);
     return outcome;
+  }
+
+  /** Somebody got it, so it is on disk now. */
+  function release(signal: Signal): void {
+    held = held.filter((one) => one.messageId !== signal.messageId);
   }
 
   function forget(): void {
@@ -248,24 +270,65 @@ export function createSignals(seams: SignalsSeams): Signals {
       unclaimed: claims,
       ...(channel === undefined ? {} : { channel }),
     });
-    const texts: (RecentSignal & { readonly text?: HeldText })[] = [
-      ...kept,
-      ...held.map((text) => ({ signal: signalOf(text), claimed: false, inTurn: false, text })),
-    ];
+    const inMemory = new Map(held.map((text) => [text.messageId, text]));
+    const texts: (RecentSignal & { readonly text?: HeldText })[] = kept.map((recent) => {
+      // Kept for a judge only, it may be erased before it is offered.
+      const text = inMemory.get(recent.signal.messageId);
+      inMemory.delete(recent.signal.messageId);
+      return text === undefined ? recent : { ...recent, text };
+    });
+    for (const text of inMemory.values())
+      texts.push({ signal: signalOf(text), claimed: false, inTurn: false, text });
     texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
     for (const { signal, claimed, inTurn, text } of texts) {
       if (!pending.has(watch.id)) return;
       if (!eligible(entry, signal, text?.media ?? [])) continue;
       if (watch.filters.instructions !== undefined) {
-        seams.judge(watch, signal);
+        await offerLate(signal, { offers: [], judged: [watch.id] }, text);
         continue;
       }
       const offer = offerOf(entry, signal);
       if (offer.claims && claimed) continue;
       // What an agent has already got can no longer be taken from it.
       const peek = inTurn ? { ...offer, claims: false, claimsFromAgent: false } : offer;
-      await offerLate(signal, [peek], text);
+      await offerLate(signal, { offers: [peek], judged: [] }, text);
     }
+  }
+
+  /** Puts a registered watch on disk and lets it look back. */
+  async function begin(entry: Entry, idempotency: NewWatch["idempotency"]): Promise<Watch> {
+    const { watch } = entry;
+    let outcome: CreateWatchOutcome;
+    try {
+      outcome = await store.createWatch(
+        watch,
+        idempotency === undefined
+          ? undefined
+          : {
+              key: idempotency.key,
+              fingerprint: idempotency.fingerprint,
+              until: watch.createdAt + idempotency.keepFor,
+            },
+      );
+    } catch (error) {
+      pending.delete(watch.id);
+      throw error;
+    }
+    if (outcome.kind !== "created") pending.delete(watch.id);
+    if (outcome.kind === "key_conflict")
+      throw new AppError("conflict", "This Idempotency-Key was used for another wait.", {
+        fix: "Use a new key for a new wait, or repeat the first request exactly.",
+      });
+    if (outcome.kind === "replayed") return outcome.watch;
+    try {
+      await lookBack(entry);
+    } catch (error) {
+      // Its caller gets the error, so nobody would be there for what it caught.
+      pending.delete(watch.id);
+      await store.cancelWatch(watch.id, clock.now());
+      throw error;
+    }
+    return (await store.watch(watch.id)) ?? watch;
   }
 
   return {
@@ -275,7 +338,6 @@ export function createSignals(seams: SignalsSeams): Signals {
     },
     async create(wanted) {
       const now = clock.now();
-      const { idempotency } = wanted;
       const watch: Watch = {
         id: seams.newId("watch"),
         state: "pending",
@@ -290,37 +352,13 @@ export function createSignals(seams: SignalsSeams): Signals {
       };
       // Registered first: a message admitted from here on is offered to it, one admitted before is looked back at.
       const entry = register(watch);
-      let outcome: CreateWatchOutcome;
+      beginning.add(watch);
       try {
-        outcome = await store.createWatch(
-          watch,
-          idempotency === undefined
-            ? undefined
-            : {
-                key: idempotency.key,
-                fingerprint: idempotency.fingerprint,
-                until: now + idempotency.keepFor,
-              },
-        );
-      } catch (error) {
-        pending.delete(watch.id);
-        throw error;
+        return await begin(entry, wanted.idempotency);
+      } finally {
+        beginning.delete(watch);
+        arm();
       }
-      if (outcome.kind !== "created") pending.delete(watch.id);
-      if (outcome.kind === "key_conflict")
-        throw new AppError("conflict", "This Idempotency-Key was used for another wait.", {
-          fix: "Use a new key for a new wait, or repeat the first request exactly.",
-        });
-      if (outcome.kind === "replayed") return outcome.watch;
-      try {
-        await lookBack(entry);
-      } catch (error) {
-        // Its caller gets the error, so nobody would be there for what it caught.
-        pending.delete(watch.id);
-        await store.cancelWatch(watch.id, clock.now());
-        throw error;
-      }
-      return (await store.watch(watch.id)) ?? watch;
     },
     async ended(id, signal) {
       return new Promise<Watch>((resolve, reject) => {
@@ -369,7 +407,7 @@ export function createSignals(seams: SignalsSeams): Signals {
       return true;
     },
     offers(signal, media) {
-      return { offers: collect(signal, media, 0), mark: made };
+      return { ...collect(signal, media, 0), mark: made };
     },
     admitted(signal, mark, outcome, text) {
       if (outcome !== undefined) delivered(signal, outcome);
@@ -380,10 +418,18 @@ export function createSignals(seams: SignalsSeams): Signals {
       }
       if (made === mark) return;
       const late = collect(signal, text?.media ?? [], mark);
-      if (late.length === 0) return;
+      if (late.offers.length + late.judged.length === 0) return;
       offerLate(signal, late, unseen ? text : undefined).catch((error: unknown) => {
         log.error("watch.offer", { message: signal.messageId, error: String(error) });
       });
+    },
+    mayGet(watchId, signal, numMedia) {
+      const entry = pending.get(watchId);
+      return entry !== undefined && permitted(entry.watch, signal, numMedia);
+    },
+    judged(signal, outcome) {
+      if (outcome.delivered.length > 0) release(signal);
+      delivered(signal, outcome);
     },
     stop() {
       stopped = true;

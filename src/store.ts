@@ -3,6 +3,7 @@ import type { SendOutcome } from "./carrier.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { EventStore, WebhookStore } from "./event-store.ts";
+import type { JudgementStore } from "./judgement.ts";
 import type {
   DeliveryState,
   InboundState,
@@ -32,6 +33,7 @@ export interface Store
     MessageStore,
     ConversationStore,
     SignalStore,
+    JudgementStore,
     EventStore,
     WebhookStore,
     TokenStore {

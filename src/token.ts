@@ -67,10 +67,12 @@ export function maskSignal(caller: Caller, signal: Signal): Signal {
   return { ...signal, text: MASK, annotation };
 }
 
-/** A message as this caller may see it: a signal's text is masked as a whole, elsewhere what may be a code. */
+/**
+ * A message as this caller may see it: a signal's text is masked as a whole, elsewhere what may be a code. In what is
+ * sent too: an agent that has waited for a code hands it on.
+ */
 export function maskMessage<Kept extends Message>(caller: Caller, message: Kept): Kept {
   if (seesCodes(caller) || message.text === undefined) return message;
-  if (message.direction === "outbound") return message;
   if (message.route === "signal") return { ...message, text: MASK };
   return { ...message, text: redactCodes(message.text, annotate(message.text, message.from)) };
 }

@@ -5,6 +5,7 @@ import { adapt, fullShape, type Shape } from "./adaptation.ts";
 import { complete } from "./completion.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { explanationIn } from "./excerpt.ts";
+import { createJudge } from "./judge.ts";
 import { createMcpServers } from "./mcp/servers.ts";
 import { type Answered, modelFactory } from "./model.ts";
 import { conversationMessages, systemPrompt } from "./prompt.ts";
@@ -29,6 +30,7 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
   const makeModel = modelFactory(settings);
   const subject = subjectOf(settings);
   const servers = createMcpServers(settings, seams);
+  const judge = createJudge(settings, makeModel, seams);
   /** False once the model has turned out not to know what tools are. */
   let usesTools = true;
   let toldMissing = false;
@@ -131,6 +133,7 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
         deadline.end();
       }
     },
+    judge,
     toolServers: () => servers.status(),
     close: () => servers.close(),
   };

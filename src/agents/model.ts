@@ -49,6 +49,7 @@ export function modelFactory(settings: LlmAgent): ModelFactory {
           baseURL: baseUrl ?? "",
           fetch: fetchOf(exchange),
           apiKey,
+          supportsStructuredOutputs: true,
         });
         return { model: connect(model), providerOptions: {} };
       };

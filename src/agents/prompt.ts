@@ -61,7 +61,7 @@ const MEDIUM = {
 } as const;
 
 /** `Friday, 21 November 2025, 06:25 (Europe/Berlin, GMT+01:00)`. */
-function localTime(at: number, timeZone: string): string {
+export function localTime(at: number, timeZone: string): string {
   const format = (options: Intl.DateTimeFormatOptions) =>
     new Intl.DateTimeFormat("en-GB", { timeZone, ...options });
   const day = format({ weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(at);

@@ -50,7 +50,7 @@ export function providerFailure(
   errors: ProviderErrors,
   error: unknown,
   settings: LlmAgent,
-  request: TurnRequest,
+  request: Pick<TurnRequest, "from" | "text" | "messages">,
   answered: Answered,
 ): AgentFailure {
   const { id, apiKey } = settings;

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
+import { addressKind } from "../address.ts";
 import { inheritedEnv } from "../config/environment.ts";
 import { call } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -155,9 +156,17 @@ async function prompt(
       }
       const as = /^:as\s+(\S+)\s+(.+)$/.exec(text);
       if (as === null && text.startsWith(":"))
-        return stdout.line("There is :as <address> <text>, :messages and :quit.");
+        return stdout.line(`There is :as <address> <text>, :messages and :quit.`);
+      if (as !== null && addressKind(as[1] ?? "") === undefined)
+        return stdout.line(`${as[1]} is no phone address; write it as ${STRANGER}, 22000 or MYBANK.`);
       await phones.text(as?.[1] ?? PHONE, as?.[2] ?? text);
+      const silence = await phones.whyUnanswered();
+      if (silence !== undefined) stdout.line(`(no answer: ${silence})`);
     };
+    // At a terminal the end of the input is the end of the demo; a program that gave none reaches it by HTTP.
+    lines.on("close", () => {
+      if (process.stdin.isTTY) resolve();
+    });
     let before = Promise.resolve();
     lines.on("line", (line) => {
       before = before

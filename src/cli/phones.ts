@@ -10,6 +10,8 @@ export interface Phones {
   /** The next text that reaches the phone; rejects with CliError (exit code 4) after `patience` ms. */
   next(phone: string, patience: number): Promise<PhoneMessage>;
   received(phone: string): Promise<readonly PhoneMessage[]>;
+  /** Once the last text is admitted: why it gets no answer; undefined when one may come. */
+  whyUnanswered(): Promise<string | undefined>;
   /** Resolves when every text is admitted and answered and every answer has arrived; after `patience` ms anyhow. */
   settled(patience: number): Promise<void>;
 }
@@ -51,6 +53,13 @@ export function phonesOf(app: App, simulator: SimulatorControl, number: string):
     },
     async received(phone) {
       return (await simulator.messages(phone)).filter((text) => text.direction === "outbound");
+    },
+    async whyUnanswered() {
+      await holds(admitted, Date.now() + 2_000);
+      const { items } = await app.operator.messages({ direction: "inbound", limit: 50 });
+      const text = items.find((item) => item.providerSid === last);
+      if (text?.state !== "dropped") return undefined;
+      return text.error?.meaning ?? "the text was dropped";
     },
     async settled(patience) {
       const until = Date.now() + patience;

@@ -12,6 +12,7 @@ import { stderr, stdout } from "./output.ts";
 import { pairVerb } from "./pair.ts";
 import { policyVerb } from "./policy.ts";
 import { schemaVerb } from "./schema.ts";
+import { secretVerb } from "./secret.ts";
 import { sendVerb } from "./send.ts";
 import { serveVerb } from "./serve.ts";
 import { simulateVerb } from "./simulate.ts";
@@ -25,6 +26,7 @@ const VERBS = [
   simulateVerb,
   checkVerb,
   schemaVerb,
+  secretVerb,
   statusVerb,
   pairVerb,
   modeVerb,

@@ -1,11 +1,14 @@
-/** Resolves with the name of the first SIGTERM or SIGINT; a second one ends the process at once. */
+/** One press of Ctrl-C can arrive twice, from the terminal and from a program that passes it on. Milliseconds. */
+const SAME_SIGNAL = 1_000;
+
+/** Resolves with the name of the first SIGTERM or SIGINT; a second one, later, ends the process at once. */
 export function untilSignal(): Promise<string> {
   return new Promise((resolve) => {
-    let asked = false;
+    let askedAt: number | undefined;
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       process.on(name, () => {
-        if (asked) process.exit(1);
-        asked = true;
+        if (askedAt !== undefined && Date.now() - askedAt > SAME_SIGNAL) process.exit(1);
+        askedAt ??= Date.now();
         resolve(name);
       });
     }

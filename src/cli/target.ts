@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { type AdminAccess, readAdminAccess } from "../config/access.ts";
+import { environment } from "../config/environment.ts";
 import type { Settings } from "../settings.ts";
 import type { Target } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -32,10 +34,10 @@ export function withTarget<Options>(
 function targetOf(options: TargetOptions): Target {
   const named = options.url === undefined ? undefined : origin(options.url);
   if (named !== undefined && options.token !== undefined) return { url: named, token: options.token };
-  const settings = readSettings(options.config);
+  const access = readAdminAccess(options.config, environment()) ?? accessOf(readSettings(options.config));
   return {
-    url: named ?? adminUrl(settings),
-    token: options.token ?? settings.admin.token ?? keptToken(settings),
+    url: named ?? adminUrl(access),
+    token: options.token ?? access.token ?? keptToken(access),
   };
 }
 
@@ -45,16 +47,19 @@ function origin(url: string): string {
   return url.replace(/\/+$/, "");
 }
 
-function adminUrl(settings: Settings): string {
-  const { host, port } = settings.admin.listen;
+function accessOf({ admin, dataDir }: Settings): AdminAccess {
+  return { listen: admin.listen, ...(admin.token === undefined ? {} : { token: admin.token }), dataDir };
+}
+
+function adminUrl({ listen: { host, port } }: AdminAccess): string {
   const name =
     host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
   return `http://${name}:${port}`;
 }
 
 /** The token the service made at its first start. */
-function keptToken(settings: Settings): string {
-  const path = join(settings.dataDir, "admin-token");
+function keptToken({ dataDir }: AdminAccess): string {
+  const path = join(dataDir, "admin-token");
   try {
     return readFileSync(path, "utf8").trim();
   } catch (error) {

@@ -51,6 +51,8 @@ function serve({ address, fetch, maxBody, idleTimeout }: ListenOptions): Bun.Ser
       fetch: (request) => (hasPath(request) ? fetch(request) : badHost()),
       maxRequestBodySize: maxBody,
       idleTimeout,
+      // Else an error is printed, and shown to whoever asks, past the log.
+      development: false,
       error: () => new Response("internal error", { status: 500 }),
     });
   } catch (error) {

@@ -140,7 +140,7 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
     .prepare();
   const erase: Write<{ seq: number }> = db
     .update(messages)
-    .set({ text: null, media: null })
+    .set({ text: null, media: null, annotation: null })
     .where(is(messages.seq, "seq"))
     .prepare();
 
@@ -235,6 +235,11 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
       deleteRaw.run({ message: seq });
     },
   };
+}
+
+/** A denied sender's text that no watch has got: nothing of it may stay but what is being judged. */
+export function isDenied(row: Pick<MessageRow, "route" | "state">): boolean {
+  return row.route === "signal" && row.state === "dropped";
 }
 
 function someOf(media: readonly Media[]): readonly Media[] | null {

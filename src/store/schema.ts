@@ -395,6 +395,29 @@ export const watchSignals = sqliteTable(
   ],
 );
 
+/** The queue of texts that wait to be judged for watches with `instructions`. */
+export const judgements = sqliteTable(
+  "judgements",
+  {
+    watch: integer("watch")
+      .notNull()
+      .references(() => watches.seq, { onDelete: "cascade" }),
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    /** Tries so far, the one that runs included. */
+    attempts: integer("attempts").notNull(),
+    dueAt: integer("due_at").notNull(),
+    leaseUntil: integer("lease_until"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.watch, table.message] }),
+    index("judgements_message").on(table.message),
+    index("judgements_due").on(table.dueAt).where(sql`${table.leaseUntil} is null`),
+    index("judgements_lease").on(table.leaseUntil).where(sql`${table.leaseUntil} is not null`),
+  ],
+);
+
 /** Which watch a wait with an idempotency key has made. */
 export const watchKeys = sqliteTable(
   "watch_keys",

@@ -13,6 +13,7 @@ import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
 import { createEvents, type Referents } from "./events.ts";
 import { isDiskFailure, unavailable } from "./failure.ts";
+import { createJudgements, settleJudgement } from "./judgements.ts";
 import { createMessageList, messageOf } from "./message-list.ts";
 import { createMessages } from "./messages.ts";
 import { createOpenDeliveries } from "./open-deliveries.ts";
@@ -66,9 +67,11 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onErased: checkpoints.noteErased,
   });
   const watches = createWatches(db);
+  const judgements = createJudgements(db, { messages, onErased: checkpoints.noteErased });
   const signals = createWatchSignals(db, {
     messages,
     watches,
+    judgements,
     events,
     onErased: checkpoints.noteErased,
   });
@@ -137,6 +140,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     const row = watches.byId(id);
     if (row?.state !== "pending") return false;
     watches.end(row.seq, "cancelled", at);
+    judgements.ended(row.seq);
     return true;
   }
 
@@ -223,12 +227,25 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         watches.overdue(now).map((row) => {
           const caught = signals.assemble(row).signals.length > 0;
           watches.end(row.seq, caught ? "matched" : "expired", now);
+          judgements.ended(row.seq);
           return signals.assemble({ ...row, state: caught ? "matched" : "expired" });
         }),
       ),
     recentSignals: (query) => read(() => signals.recent(query)),
     offerSignal: (offer) => write(() => signals.offer(offer)),
     purgeCodes: (before) => write(() => signals.purge(before)),
+
+    claimJudgements: (claim) => write(() => judgements.claim(claim)),
+    nextJudgementDue: () => read(() => judgements.nextDue()),
+    settleJudgement: (settle) =>
+      write(() =>
+        settleJudgement(settle, {
+          judgements,
+          messages,
+          signals,
+          watchSeq: (id) => watches.byId(id)?.seq,
+        }),
+      ),
 
     appendEvent: (event) => write(() => events.append(event)),
     events: (query) => read(() => events.page(query, referents)),
@@ -254,10 +271,14 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     recover: (now) =>
       write(() => {
         webhooks.release();
+        judgements.release();
         return { turns: turns.requeueAll(now), sends: outbox.loseAll(now) };
       }),
     async sweep(now) {
-      const more = await write(() => sweep(now));
+      const more = await write(() => {
+        judgements.prune();
+        return sweep(now);
+      });
       await read(() => checkpoints.sweep());
       return more;
     },

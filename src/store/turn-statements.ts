@@ -1,7 +1,7 @@
 import { and, asc, desc, gt, lte, sql } from "drizzle-orm";
 import type { JournalEntry } from "../tool.ts";
 import type { TurnState } from "../turn.ts";
-import { turnJournal, turns, watches } from "./schema.ts";
+import { messages, turnJournal, turns, watches, watchSignals } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
 export type TurnRow = typeof turns.$inferSelect;
@@ -177,6 +177,18 @@ export function prepareTurns(db: Db) {
     .set({ state: "cancelled", endedAt: setTo("at") })
     .where(and(is(watches.turnId, "turn"), sql`+${watches.state} = 'pending'`))
     .prepare();
+  // What the turn got from a text that was erased meanwhile goes with it.
+  const forgetPurged: Write<{ turn: number; id: string }> = db
+    .delete(turnJournal)
+    .where(
+      and(
+        is(turnJournal.turn, "turn"),
+        sql`exists (select 1 from ${watches} join ${watchSignals} on ${watchSignals.watch} = ${watches.seq}
+          join ${messages} on ${messages.seq} = ${watchSignals.message}
+          where ${watches.turnId} = ${param("id")} and ${messages.text} is null)`,
+      ),
+    )
+    .prepare();
   const journal: Read<{ turn: number }, { entry: JournalEntry }> = db
     .select({ entry: turnJournal.entry })
     .from(turnJournal)
@@ -192,6 +204,7 @@ export function prepareTurns(db: Db) {
     park,
     resume,
     endWatches,
+    forgetPurged,
     journal,
     write,
     insert,

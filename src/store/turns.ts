@@ -67,6 +67,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     park,
     resume,
     endWatches,
+    forgetPurged,
     journal,
     write,
   } = prepareTurns(db);
@@ -102,8 +103,11 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     });
     const why = how.error === undefined ? {} : { error: how.error };
     for (const text of messages.waiting(row.id)) messages.setState(text.seq, how.texts, at, why);
-    // Only a turn that has run before can have left watches that still wait.
-    if (row.state === "parked" || row.attempt > 1) endWatches.run({ turn: row.id, at });
+    // Only a turn that has run before can have left watches that still wait, or outlived a code that it got.
+    if (row.state === "parked" || row.attempt > 1) {
+      endWatches.run({ turn: row.id, at });
+      if (forgetPurged.run({ turn: row.seq, id: row.id }).changes > 0) parts.onErased();
+    }
     promote.run({ key: row.key, channel: row.channel });
   }
 

@@ -4,8 +4,16 @@ import { type Signal, signalId } from "../signal.ts";
 import type { OfferOutcome, OfferSignal, RecentQuery, RecentSignal } from "../signal-store.ts";
 import type { Watch } from "../watch.ts";
 import type { Events } from "./events.ts";
-import type { MessageRow, Messages } from "./messages.ts";
-import { holdsCode, messages as messageTable, watchSignals } from "./schema.ts";
+import type { Judgements } from "./judgements.ts";
+import { isDenied, type MessageRow, type Messages } from "./messages.ts";
+import {
+  holdsCode,
+  messages as messageTable,
+  turnJournal,
+  turns,
+  watchSignals,
+  watches as watchTable,
+} from "./schema.ts";
 import { type Db, encoded, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 import type { Watches, WatchRow } from "./watches.ts";
 
@@ -36,11 +44,12 @@ export function createWatchSignals(
   parts: {
     readonly messages: Messages;
     readonly watches: Watches;
+    readonly judgements: Judgements;
     readonly events: Pick<Events, "matched">;
     readonly onErased: () => void;
   },
 ): WatchSignals {
-  const { messages, watches, events } = parts;
+  const { messages, watches, judgements, events } = parts;
   const insert: Write<{ watch: number; message: number; at: number }> = db
     .insert(watchSignals)
     .values({ watch: param("watch"), message: param("message"), at: param("at") })
@@ -65,9 +74,18 @@ export function createWatchSignals(
       text: setTo("text"),
       media: setTo("media"),
       annotation: setTo("annotation"),
-      error: null,
     })
     .where(is(messageTable.seq, "seq"))
+    .prepare();
+  const pardon: Write<{ seq: number }> = db
+    .update(messageTable)
+    .set({ error: null })
+    .where(is(messageTable.seq, "seq"))
+    .prepare();
+  const seen: Read<{ watch: number; message: number }, { at: number }> = db
+    .select({ at: watchSignals.at })
+    .from(watchSignals)
+    .where(and(is(watchSignals.watch, "watch"), is(watchSignals.message, "message")))
     .prepare();
   const takeFromAgent: Write<{ seq: number }> = db
     .update(messageTable)
@@ -98,13 +116,26 @@ export function createWatchSignals(
     .set({ annotation: setTo("annotation") })
     .where(is(messageTable.seq, "seq"))
     .prepare();
+  // A turn that has not ended still needs its journal; it is erased at its end.
+  const forgetJournals: Write<{ seq: number }> = db
+    .delete(turnJournal)
+    .where(
+      sql`${turnJournal.turn} in (select ${turns.seq} from ${watchSignals}
+        join ${watchTable} on ${watchTable.seq} = ${watchSignals.watch}
+        join ${turns} on ${turns.id} = ${watchTable.turnId}
+        where ${watchSignals.message} = ${param("seq")} and ${turns.endedAt} is not null)`,
+    )
+    .prepare();
 
   function offer(offer: OfferSignal): OfferOutcome & { readonly claimedFromAgent: boolean } {
     const row = messages.byId(offer.messageId);
     if (row === undefined) throw new Error(`there is no message ${offer.messageId}`);
     let claimed = row.claimedBy !== null;
     let fromAgent = false;
+    if (isDenied(row) && row.text === null && offer.reveal === undefined)
+      return { delivered: [], claimed, claimedFromAgent: fromAgent };
     const delivered: { watchId: string; ended: boolean }[] = [];
+    const over: number[] = [];
     for (const { watchId, claims, claimsFromAgent } of offer.offers) {
       const watch = watches.byId(watchId);
       if (watch === undefined || watch.state !== "pending" || (claims && claimed)) continue;
@@ -119,24 +150,51 @@ export function createWatchSignals(
         }
       }
       const ended = watch.mode === "once";
-      if (ended) watches.end(watch.seq, "matched", offer.at);
+      if (ended) {
+        watches.end(watch.seq, "matched", offer.at);
+        over.push(watch.seq);
+      }
       delivered.push({ watchId, ended });
     }
+    const judging = queued(row, offer);
+    if (delivered.length > 0 || judging) keep(row, offer);
     if (delivered.length > 0) taken(row, offer, fromAgent || (claimed && row.route === "signal"));
-    return { delivered, claimed, claimedFromAgent: fromAgent };
+    for (const watch of over) judgements.ended(watch);
+    return {
+      delivered,
+      claimed,
+      ...(judging ? { judging: true as const } : {}),
+      claimedFromAgent: fromAgent,
+    };
+  }
+
+  /** True when it is to be judged for a watch. */
+  function queued(row: MessageRow, offer: OfferSignal): boolean {
+    let any = false;
+    for (const watchId of offer.judged ?? []) {
+      const watch = watches.byId(watchId);
+      if (watch === undefined || watch.state !== "pending") continue;
+      if (seen.get({ watch: watch.seq, message: row.seq }) !== undefined) continue;
+      if (judgements.put(watch.seq, row.seq, offer.at)) any = true;
+    }
+    return any;
+  }
+
+  function keep(row: MessageRow, { reveal: kept }: OfferSignal): void {
+    if (kept === undefined || row.text !== null) return;
+    reveal.run({
+      seq: row.seq,
+      from: kept.from,
+      text: kept.text,
+      media: kept.media.length === 0 ? null : encoded(kept.media),
+      annotation: encoded(kept.annotation),
+    });
   }
 
   function taken(row: MessageRow, offer: OfferSignal, handled: boolean): void {
-    const kept = offer.reveal;
-    if (kept !== undefined && row.text === null)
-      reveal.run({
-        seq: row.seq,
-        from: kept.from,
-        text: kept.text,
-        media: kept.media.length === 0 ? null : encoded(kept.media),
-        annotation: encoded(kept.annotation),
-      });
-    if ((handled || kept !== undefined) && row.state !== "handled")
+    const denied = isDenied(row);
+    if (denied) pardon.run({ seq: row.seq });
+    if ((handled || denied) && row.state !== "handled")
       messages.setState(row.seq, "handled", offer.at, { detail: "A waiting watch got it." });
   }
 
@@ -159,6 +217,7 @@ export function createWatchSignals(
       for (const row of rows) {
         messages.erase(row.seq);
         forget.run({ seq: row.seq, annotation: encoded(bare(row.annotation)) });
+        forgetJournals.run({ seq: row.seq });
       }
       if (rows.length > 0) parts.onErased();
       return rows.length === PURGE_BATCH;

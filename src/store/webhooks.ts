@@ -49,7 +49,7 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
     .set({ leaseUntil: setTo("until") })
     .where(is(webhooks.key, "key"))
     .prepare();
-  const settle: Write<Omit<WebhookRow, "leaseUntil">> = db
+  const settle: Write<Omit<WebhookRow, "leaseUntil" | "paused"> & { paused: 0 | 1 }> = db
     .update(webhooks)
     .set({
       position: setTo("position"),
@@ -114,7 +114,7 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
         position: given?.position ?? position,
         failures,
         failingSince: failingSince ?? null,
-        paused,
+        paused: paused ? 1 : 0,
         dueAt,
       });
       return given?.count ?? 0;

@@ -27,7 +27,7 @@ test("the tour pairs, is answered, answers no stranger and shows why, alone in a
     "→ | +15550100001 | +15557654321 | delivered | This phone is paired. Text me anything;…",
     "← | +15557654321 | +15550100001 | handled | message | Is the washing machine done? | paired-senders",
     "→ | +15550100001 | +15557654321 | delivered | Is the washing machine done? | reply-and-paired",
-    "← | +1555***3333 | +15550100001 | dropped | signal | (not kept) | The sender may not receive_message: No policy permits it.",
+    "← | +1555***3333 | +15550100001 | dropped | signal | (not kept) | Not permitted to text the agent (receive_message): No policy permits it.",
   ]);
   expect(code).toBe(0);
   // Nothing is left behind, neither here nor among the temporary files.
@@ -78,6 +78,7 @@ test("lines of its input are texts, and :as, :messages and :quit are obeyed in t
   const code = (await demo.shown(/Pairing code {2}(\S+)/))[1] ?? "";
   demo.type("before pairing");
   demo.type(":messages");
+  await demo.shown(/\(no answer: Not permitted to text the agent/);
   await demo.shown(/\+1555\*\*\*4321 .*dropped/);
   demo.type(code);
   await demo.shown(/\+15557654321 got: This phone is paired/);

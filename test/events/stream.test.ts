@@ -206,6 +206,7 @@ describe("the stream of events", () => {
       hostname: "127.0.0.1",
       port: 0,
       idleTimeout: 0,
+      development: false,
       fetch: (request) => new Response(eventStream(events, request.signal, clock)),
     });
     closers.push(() => server.stop(true));
