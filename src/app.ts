@@ -36,6 +36,7 @@ import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
 import { purgeBefore } from "./retention.ts";
+import { createSendMessage } from "./send-message.ts";
 import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
@@ -192,12 +193,24 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.error("turn.resume", { watch: watch.id, error: String(error) });
     });
   };
+  const sendMessage = createSendMessage({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    channelState: channels.state,
+    store,
+    text,
+    newId,
+    clock,
+    log,
+    onSend: () => sendWorker.wake(),
+  });
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
     tools: (turn, paired) =>
       turnTools(
-        { policy: () => policy, countryOf, store, awaitSignal, builtIn: [], clock },
+        { policy: () => policy, countryOf, store, awaitSignal, builtIn: [sendMessage], clock },
         turn,
         paired,
       ),
