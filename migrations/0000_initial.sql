@@ -2,6 +2,7 @@ CREATE TABLE `attempts` (
 	`message` integer NOT NULL,
 	`attempt` integer NOT NULL,
 	`started_at` integer NOT NULL,
+	`day` text,
 	`sid` text,
 	`outcome` text,
 	`detail` text,
@@ -140,6 +141,7 @@ CREATE INDEX `messages_conversation` ON `messages` (`conversation_id`) WHERE "me
 CREATE INDEX `messages_turn` ON `messages` (`turn_id`) WHERE "messages"."turn_id" is not null;--> statement-breakpoint
 CREATE INDEX `messages_annotated` ON `messages` (`created_at`) WHERE "messages"."annotation" is not null;--> statement-breakpoint
 CREATE INDEX `messages_codes` ON `messages` (`created_at`) WHERE "messages"."annotation" is not null and "messages"."text" is not null and ("messages"."route" = 'signal' or "messages"."claimed_by" is not null);--> statement-breakpoint
+CREATE INDEX `messages_denied` ON `messages` (`created_at`) WHERE +"messages"."route" in ('dropped', 'signal') and instr("messages"."from_address", '***') > 0;--> statement-breakpoint
 CREATE INDEX `messages_open` ON `messages` (`channel`,`created_at`) WHERE "messages"."direction" = 'outbound' and "messages"."state" in ('queued', 'sent');--> statement-breakpoint
 CREATE TABLE `opt_outs` (
 	`channel` text NOT NULL,
@@ -258,6 +260,16 @@ CREATE INDEX `turns_parked` ON `turns` (`state`) WHERE "turns"."state" = 'parked
 CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`due_at`);--> statement-breakpoint
 CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);--> statement-breakpoint
+CREATE TABLE `usage` (
+	`day` text NOT NULL,
+	`channel` text NOT NULL,
+	`inbound` integer NOT NULL,
+	`outbound` integer NOT NULL,
+	`segments` integer NOT NULL,
+	`inbound_segments` integer NOT NULL,
+	PRIMARY KEY(`day`, `channel`)
+);
+--> statement-breakpoint
 CREATE TABLE `watch_keys` (
 	`key` text PRIMARY KEY NOT NULL,
 	`fingerprint` text NOT NULL,

@@ -68,6 +68,19 @@ export function restrict(operator: Operator, caller: Caller): Operator {
         key === undefined ? command : { ...command, idempotencyKey: `${caller.id}/${key}` },
       );
     },
+    homeChannel: operator.homeChannel,
+    async notify(command) {
+      demand(caller, "messages:send", operator.homeChannel());
+      const { idempotencyKey: key } = command;
+      return operator.notify(
+        key === undefined ? command : { ...command, idempotencyKey: `${caller.id}/${key}` },
+      );
+    },
+    async usage(days) {
+      demand(caller, "read");
+      const usage = await operator.usage(days);
+      return { ...usage, days: usage.days.filter(({ channel }) => reaches(caller, channel)) };
+    },
     async conversations(query) {
       demand(caller, "read");
       return reachedPage(caller, query, operator.conversations);

@@ -14,7 +14,7 @@ import { openSimulator } from "./app-simulator.ts";
 import { createAwaitSignal } from "./await-signal.ts";
 import { followList } from "./catchup.ts";
 import { createChannels } from "./channels.ts";
-import { sleep } from "./clock.ts";
+import { rfc3339, sleep } from "./clock.ts";
 import {
   type Configuration,
   changedKeys,
@@ -36,6 +36,8 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { purgeBefore } from "./retention.ts";
+import { createSendMessage } from "./send-message.ts";
 import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
@@ -77,6 +79,8 @@ const SEND_CONCURRENCY = 64;
 const JUDGE_CONCURRENCY = 4;
 /** Idle conversations are ended, and what has expired is swept away, this often, ms. */
 const HOUSEKEEPING = 30_000;
+/** Steps of removing old texts at each of these times: what is more waits for the next. */
+const PURGE_STEPS = 50;
 
 /** The wanted ports of loopback where they are free, otherwise any free ones. */
 export async function freePorts(wanted: readonly [number, number]): Promise<readonly [number, number]> {
@@ -113,6 +117,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       const sender = settings.channels[channel]?.sender;
       return sender?.kind === "number" ? sender.number : sender?.sid;
     },
+    timezone: () => settings.timezone,
     onFailure: (error) =>
       alerts.raise({
         cause: "disk",
@@ -191,11 +196,27 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.error("turn.resume", { watch: watch.id, error: String(error) });
     });
   };
+  const sendMessage = createSendMessage({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    channelState: channels.state,
+    store,
+    text,
+    newId,
+    clock,
+    log,
+    onSend: () => sendWorker.wake(),
+  });
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
     tools: (turn, paired) =>
-      turnTools({ policy: () => policy, countryOf, store, awaitSignal, builtIn: [], clock }, turn, paired),
+      turnTools(
+        { policy: () => policy, countryOf, store, awaitSignal, builtIn: [sendMessage], clock },
+        turn,
+        paired,
+      ),
     agent: (name) => agents.get(name),
     channelState: channels.state,
     runnable,
@@ -224,6 +245,12 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     runnable,
     random: () => fraction(random),
     explain: explainCode,
+    onLimit: (until) =>
+      alerts.raise({
+        cause: `limits.segments_per_day/${until}`,
+        message: `The ${settings.limits.segmentsPerDay} segments of the day are used up; sends wait until ${rfc3339(until)}, and fail after four hours.`,
+        fix: "See what was sent (sms-agent messages); raise limits.segments_per_day if it is all right.",
+      }),
     store,
     clock,
     log,
@@ -430,6 +457,8 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       for (const ended of await store.endIdle(channel.id, channel.idleTimeout, clock.now()))
         log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
     while (await store.sweep(clock.now()));
+    for (let step = 0; step < PURGE_STEPS; step++)
+      if (!(await store.purge(purgeBefore(settings, clock.now())))) break;
     while (await store.purgeCodes(clock.now() - settings.retention.codes));
   };
 

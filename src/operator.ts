@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { ChannelChange, Configuration, ConfigurationError } from "./configuration.ts";
 import type { Conversation } from "./conversation.ts";
 import { AppError } from "./errors.ts";
+import { openHome } from "./home.ts";
 import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
 import { type PairedAddress, type Pairing, pairingLink } from "./pairing.ts";
@@ -12,6 +13,7 @@ import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
 import type { ChannelSettings, Mode, Settings } from "./settings.ts";
 import type { MessageQuery, Page, Store } from "./store.ts";
 import { MAX_BODY, type TextTools } from "./text.ts";
+import { costOf, createLocalDays, type DayUsage } from "./usage.ts";
 
 /**
  * What the operator can see and do, for every door that leads here (REST, CLI, console). Rejects with
@@ -30,6 +32,12 @@ export interface Operator {
   messages(query: MessageQuery): Promise<Page<Message>>;
   message(id: string): Promise<Message & { readonly events: readonly MessageEvent[] }>;
   send(request: SendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
+  /** The channel of the home phone, where one is configured. */
+  homeChannel(): string | undefined;
+  /** Texts the home phone; `conflict` when there is none, or it has opted out. */
+  notify(command: NotifyCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
+  /** Of the last `days` local days, today included. */
+  usage(days: number): Promise<UsageView>;
   conversations(query: Parameters<Store["conversations"]>[0]): Promise<Page<Conversation>>;
   conversation(id: string): Promise<Conversation>;
   endConversation(id: string): Promise<Conversation>;
@@ -76,6 +84,17 @@ export interface SendCommand {
   readonly idempotencyKey?: string;
 }
 
+export interface NotifyCommand {
+  readonly text: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface UsageView {
+  readonly currency: string;
+  readonly days: readonly (DayUsage & { readonly cost: number })[];
+  readonly limits: { readonly segmentsPerDay: number; readonly usedToday: number };
+}
+
 export interface PolicyCheck {
   readonly action: "receive_message" | "receive_signal" | "send_message";
   readonly channel: string;
@@ -106,6 +125,7 @@ export interface OperatorSeams {
 
 export function createOperator(seams: OperatorSeams): Operator {
   const { store, channels, clock } = seams;
+  const localDay = createLocalDays(() => seams.settings().timezone);
 
   function settingsOf(channel: string): ChannelSettings {
     const settings = seams.settings().channels[channel];
@@ -146,6 +166,33 @@ export function createOperator(seams: OperatorSeams): Operator {
   function found<T>(thing: T | undefined, what: string): T {
     if (thing === undefined) throw new AppError("not_found", `There is no ${what}.`);
     return thing;
+  }
+
+  async function send(command: SendCommand): ReturnType<Operator["send"]> {
+    const checked = checkSend(command, seams);
+    const now = clock.now();
+    const outcome = await store.enqueue(
+      {
+        id: seams.newId("msg"),
+        channel: checked.channel,
+        to: checked.to,
+        text: checked.body ?? "",
+        mediaUrls: checked.mediaUrls ?? [],
+        ...(checked.contentSid === undefined ? {} : { contentSid: checked.contentSid }),
+        ...(checked.contentVariables === undefined ? {} : { contentVariables: checked.contentVariables }),
+        segments: seams.text.segments(checked.body ?? ""),
+        createdAt: now,
+      },
+      command.idempotencyKey === undefined
+        ? undefined
+        : { key: command.idempotencyKey, fingerprint: fingerprint(command) },
+    );
+    if (outcome.kind === "key_conflict")
+      throw new AppError("conflict", "This Idempotency-Key was used for another message.", {
+        fix: "Use a new key for a new message, or repeat the first request exactly.",
+      });
+    if (outcome.kind === "created") seams.onSend();
+    return { id: outcome.id, state: outcome.state };
   }
 
   return {
@@ -196,31 +243,25 @@ export function createOperator(seams: OperatorSeams): Operator {
     async message(id) {
       return found(await store.message(id), `message ${id}`);
     },
-    async send(command) {
-      const checked = checkSend(command, seams);
+    send,
+    homeChannel: () => seams.settings().home?.channel,
+    async notify({ text, idempotencyKey }) {
+      const { channel, address } = await openHome(seams.settings(), store);
+      const key = idempotencyKey === undefined ? {} : { idempotencyKey };
+      return send({ channel, to: address, body: text, ...key }).catch((error: unknown) => {
+        throw renamed(error, "body", "text");
+      });
+    },
+    async usage(days) {
+      const { prices, limits } = seams.settings();
       const now = clock.now();
-      const outcome = await store.enqueue(
-        {
-          id: seams.newId("msg"),
-          channel: checked.channel,
-          to: checked.to,
-          text: checked.body ?? "",
-          mediaUrls: checked.mediaUrls ?? [],
-          ...(checked.contentSid === undefined ? {} : { contentSid: checked.contentSid }),
-          ...(checked.contentVariables === undefined ? {} : { contentVariables: checked.contentVariables }),
-          segments: seams.text.segments(checked.body ?? ""),
-          createdAt: now,
-        },
-        command.idempotencyKey === undefined
-          ? undefined
-          : { key: command.idempotencyKey, fingerprint: fingerprint(command) },
-      );
-      if (outcome.kind === "key_conflict")
-        throw new AppError("conflict", "This Idempotency-Key was used for another message.", {
-          fix: "Use a new key for a new message, or repeat the first request exactly.",
-        });
-      if (outcome.kind === "created") seams.onSend();
-      return { id: outcome.id, state: outcome.state };
+      const since = localDay(now - (days - 1) * DAY).day;
+      const rows = await store.usage(since);
+      return {
+        currency: prices.currency,
+        days: rows.map((row) => ({ ...row, cost: costOf(row, prices) })),
+        limits: { segmentsPerDay: limits.segmentsPerDay, usedToday: await store.segmentsUsed(now) },
+      };
     },
     async conversations(query) {
       if (query.channel !== undefined) settingsOf(query.channel);
@@ -299,6 +340,18 @@ export function createOperator(seams: OperatorSeams): Operator {
       return { ready: working.every((check) => check.ok), checks: [...working, ...file] };
     },
   };
+}
+
+const DAY = 24 * 3_600_000;
+
+/** The same refusal, where the caller knows the field under another name. */
+function renamed(error: unknown, from: string, to: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  const problems = error.problems.map(({ path, message }) => ({ path: path === from ? to : path, message }));
+  return new AppError(error.code, error.message, {
+    problems,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+  });
 }
 
 /** Everything wrong with a send at once, each with its field. */

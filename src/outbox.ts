@@ -21,6 +21,8 @@ export interface OutboxSeams {
   readonly random: () => number;
   /** Meaning and fix of a carrier's error code. */
   readonly explain: (code: number) => Explained;
+  /** Told once when sends wait for the next day, as `limits.segments_per_day` is used up. */
+  readonly onLimit: (until: number) => void;
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,6 +51,19 @@ export function createOutbox(seams: OutboxSeams): Outbox {
     const now = kept ? found.pace : createPace(settings, clock.now());
     paces.set(channel, { pace: now, settings });
     return now;
+  }
+
+  let toldUntil: number | undefined;
+
+  /** When sends may go on, where the day's limit holds them. */
+  async function heldUntil(channels: readonly string[], now: number): Promise<number | undefined> {
+    const { segmentsPerDay } = seams.settings().limits;
+    const until = await store.sendsHeldUntil(channels, now, segmentsPerDay);
+    if (until !== undefined && until !== toldUntil) {
+      toldUntil = until;
+      seams.onLimit(until);
+    }
+    return until;
   }
 
   function open(now: number): readonly string[] {
@@ -121,15 +136,24 @@ export function createOutbox(seams: OutboxSeams): Outbox {
         const channels = open(now);
         return channels.length === 0
           ? Promise.resolve([])
-          : store.claimSends({ now, lease: LEASE, limit, channels });
+          : store.claimSends({
+              now,
+              lease: LEASE,
+              limit,
+              channels,
+              segmentsPerDay: seams.settings().limits.segmentsPerDay,
+            });
       },
       async nextDue() {
         const now = clock.now();
         const channels = seams.runnable();
-        const due = await store.nextSendDue(channels.filter((channel) => pace(channel).opensAt(now) <= now));
+        const opened = channels.filter((channel) => pace(channel).opensAt(now) <= now);
+        const held = await heldUntil(opened, now);
+        // While the limit holds, only what is with the carrier already becomes due.
+        const due = await store.nextSendDue(held === undefined ? opened : []);
         // A closed channel is looked at again when it opens, whether or not it has something to send.
         const opens = channels.map((channel) => pace(channel).opensAt(now)).filter((at) => at > now);
-        const times = due === undefined ? opens : [due, ...opens];
+        const times = [...opens, due, held].filter((at) => at !== undefined);
         return times.length === 0 ? undefined : Math.min(...times);
       },
       run,

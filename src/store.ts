@@ -15,10 +15,12 @@ import type {
   StatusEvent,
 } from "./message.ts";
 import type { PairedAddress, Pairing } from "./pairing.ts";
+import type { RetentionStore } from "./retention.ts";
 import type { OfferOutcome, OfferSignal, SignalStore } from "./signal-store.ts";
 import type { TokenStore } from "./token-store.ts";
 import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
+import type { UsageStore } from "./usage.ts";
 
 /**
  * What is kept on disk. Every method that writes resolves only after its transaction is durable; writes that
@@ -36,7 +38,9 @@ export interface Store
     JudgementStore,
     EventStore,
     WebhookStore,
-    TokenStore {
+    TokenStore,
+    UsageStore,
+    RetentionStore {
   /** Takes over what a dead process left: its turns are queued again, its cut sends become `unknown`. */
   recover(now: number): Promise<{ readonly turns: number; readonly sends: number }>;
   /**
@@ -243,15 +247,27 @@ export interface ClaimedSend {
   readonly attempt: number;
 }
 
+export interface SendClaim extends Claim {
+  /** Segments that may go out on a local day, all channels together; a send that does not fit stays `pending`. */
+  readonly segmentsPerDay?: number;
+}
+
 export interface OutboxStore {
   /**
    * Due messages, oldest first, at most one per (channel, recipient) and none whose predecessor to the same
    * recipient still holds the order (`holdsOrder`; `unknown` for at most UNKNOWN_HOLD). Each becomes
    * `sending` with its attempt recorded. Messages to opted-out addresses become `suppressed` instead, those
-   * pending for longer than GIVE_UP_AFTER `failed`.
+   * pending for longer than GIVE_UP_AFTER `failed`. Each counts in the day's usage until it is known that
+   * nothing was sent.
    */
-  claimSends(claim: Claim): Promise<readonly ClaimedSend[]>;
+  claimSends(claim: SendClaim): Promise<readonly ClaimedSend[]>;
   nextSendDue(channels: readonly string[]): Promise<number | undefined>;
+  /** When the day's segments do not suffice for the first due send: the start of the next local day. */
+  sendsHeldUntil(
+    channels: readonly string[],
+    now: number,
+    segmentsPerDay: number,
+  ): Promise<number | undefined>;
   /** What became of an attempt. A state that a callback has already carried further stays. */
   settleSend(settle: SettleSend): Promise<void>;
   /**

@@ -8,6 +8,7 @@ import { demoVerb } from "./demo.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { messagesVerb } from "./messages.ts";
 import { modeVerb } from "./mode.ts";
+import { notifyVerb } from "./notify.ts";
 import { stderr, stdout } from "./output.ts";
 import { pairVerb } from "./pair.ts";
 import { policyVerb } from "./policy.ts";
@@ -32,6 +33,7 @@ const VERBS = [
   modeVerb,
   addressesVerb,
   sendVerb,
+  notifyVerb,
   awaitVerb,
   messagesVerb,
   policyVerb,

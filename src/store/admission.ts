@@ -1,10 +1,12 @@
 import type { Admission, AdmitOutcome, Effect } from "../store.ts";
+import { billedSegments, type LocalDay } from "../usage.ts";
 import type { Conversations } from "./conversations.ts";
 import type { Events } from "./events.ts";
 import type { Messages } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import type { Turns } from "./turns.ts";
+import type { Usage } from "./usage.ts";
 import type { WatchSignals } from "./watch-signals.ts";
 
 export interface AdmissionParts {
@@ -15,6 +17,8 @@ export interface AdmissionParts {
   readonly conversations: Conversations;
   readonly signals: WatchSignals;
   readonly events: Pick<Events, "received">;
+  readonly usage: Usage;
+  readonly localDay: (at: number) => LocalDay;
   readonly now: number;
 }
 
@@ -35,6 +39,9 @@ export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome
     if (messageId === undefined) throw new Error(`there is a message ${message.id} with another sid`);
     return { kind: "duplicate", messageId };
   }
+  // A text that comes late is of the day the carrier took it.
+  const { day } = parts.localDay(Math.min(message.createdAt, parts.now));
+  parts.usage.received(message.channel, day, billedSegments(message.segments));
   let turnDueAt: number | undefined;
   let sends = 0;
   let offered: ReturnType<WatchSignals["offer"]> | undefined;

@@ -1,4 +1,4 @@
-import { desc, sql } from "drizzle-orm";
+import { and, desc, sql } from "drizzle-orm";
 import { attempts } from "./schema.ts";
 import { type Db, is, param, type Read, type Write } from "./statement.ts";
 
@@ -6,7 +6,10 @@ type AttemptRow = typeof attempts.$inferSelect;
 
 /** The tries of sending a message, each written down before the carrier is called. */
 export interface Attempts {
-  start(message: number, attempt: number, at: number): void;
+  /** `day`: the local day whose usage it counts in. */
+  start(message: number, attempt: number, at: number, day: string): void;
+  /** The day a try is counted in, as long as it may have been sent. */
+  countedOn(message: number, attempt: number): CountedAttempt | undefined;
   /** Also for an attempt that is not written down, as after a restored backup. A sid that is known stays. */
   settle(message: number, attempt: number, outcome: AttemptOutcome, at: number): void;
   /** The message that was sent under this sid. */
@@ -21,12 +24,28 @@ interface AttemptOutcome {
   readonly detail?: string;
 }
 
+/** `open`: nothing is known of its fate yet. */
+export interface CountedAttempt {
+  readonly day: string;
+  readonly open: boolean;
+}
+
 export function createAttempts(db: Db): Attempts {
-  const start: Write<{ message: number; attempt: number; startedAt: number }> = db
+  const start: Write<{ message: number; attempt: number; startedAt: number; day: string }> = db
     .insert(attempts)
-    .values({ message: param("message"), attempt: param("attempt"), startedAt: param("startedAt") })
+    .values({
+      message: param("message"),
+      attempt: param("attempt"),
+      startedAt: param("startedAt"),
+      day: param("day"),
+    })
     .prepare();
-  const settle: Write<{ [Column in keyof AttemptRow]: AttemptRow[Column] }> = db
+  const byNumber: Read<{ message: number; attempt: number }, Pick<AttemptRow, "day" | "outcome">> = db
+    .select({ day: attempts.day, outcome: attempts.outcome })
+    .from(attempts)
+    .where(and(is(attempts.message, "message"), is(attempts.attempt, "attempt")))
+    .prepare();
+  const settle: Write<{ [Column in Exclude<keyof AttemptRow, "day">]: AttemptRow[Column] }> = db
     .insert(attempts)
     .values({
       message: param("message"),
@@ -59,7 +78,12 @@ export function createAttempts(db: Db): Attempts {
     .prepare();
 
   return {
-    start: (message, attempt, startedAt) => void start.run({ message, attempt, startedAt }),
+    start: (message, attempt, startedAt, day) => void start.run({ message, attempt, startedAt, day }),
+    countedOn(message, attempt) {
+      const row = byNumber.get({ message, attempt });
+      if (row === undefined || row.day === null) return undefined;
+      return { day: row.day, open: row.outcome === null || row.outcome === "ambiguous" };
+    },
     settle(message, attempt, { outcome, sid, detail }, at) {
       settle.run({ message, attempt, startedAt: at, sid: sid ?? null, outcome, detail: detail ?? null });
     },

@@ -3,12 +3,14 @@ import { advance, deliveryStateOf } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
 import type { AttemptRef, DeliveryState, StatusEvent } from "../message.ts";
 import type { SettleSend, StatusOutcome } from "../store.ts";
+import { billedSegments } from "../usage.ts";
 import type { Attempts } from "./attempts.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import { earlyCallbacks } from "./schema.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, is, param, type Read, type Write } from "./statement.ts";
+import type { Usage } from "./usage.ts";
 
 type EarlyRow = typeof earlyCallbacks.$inferSelect;
 
@@ -23,6 +25,7 @@ export interface DeliveryParts {
   readonly attempts: Attempts;
   readonly outbox: Outbox;
   readonly senders: Senders;
+  readonly usage: Usage;
 }
 
 /** Twilio's "attempt to send to unsubscribed recipient", https://www.twilio.com/docs/api/errors/21610 */
@@ -38,7 +41,10 @@ interface Heard {
   readonly repeatsCount: boolean;
 }
 
-export function createDelivery(db: Db, { messages, attempts, outbox, senders }: DeliveryParts): Delivery {
+export function createDelivery(
+  db: Db,
+  { messages, attempts, outbox, senders, usage }: DeliveryParts,
+): Delivery {
   const keep: Write<Omit<EarlyRow, "seq">> = db
     .insert(earlyCallbacks)
     .values({
@@ -100,6 +106,20 @@ export function createDelivery(db: Db, { messages, attempts, outbox, senders }: 
     forget.run({ sid });
   }
 
+  /** The try is known to have sent nothing; before its outcome is written. */
+  function uncount(row: MessageRow, attempt: number): void {
+    const counted = attempts.countedOn(row.seq, attempt);
+    if (counted?.open === true) usage.sent(row.channel, counted.day, -1, -billedSegments(row.segments));
+  }
+
+  /** The carrier's own count takes the place of ours; before it is written. */
+  function recount(row: MessageRow, attempt: number, segments: number | undefined): void {
+    const counted = attempts.countedOn(row.seq, attempt);
+    if (counted === undefined || segments === undefined) return;
+    const change = billedSegments(segments) - billedSegments(row.segments);
+    if (change !== 0) usage.sent(row.channel, counted.day, 0, change);
+  }
+
   return {
     settle({ messageId, attempt, outcome, dueAt, at }) {
       const row = outboundOf(messageId);
@@ -110,12 +130,14 @@ export function createDelivery(db: Db, { messages, attempts, outbox, senders }: 
       switch (outcome.kind) {
         case "accepted":
           attempts.settle(seq, attempt, { outcome: "accepted", sid: outcome.sid }, at);
+          recount(row, attempt, outcome.segments);
           messages.setCarrier(seq, outcome.sid, outcome.segments);
           hear(seq, { status: outcome.status, at, repeatsCount: true });
           applyEarly(seq, outcome.sid);
           return;
         case "refused": {
           const { error, optedOut } = outcome;
+          uncount(row, attempt);
           attempts.settle(seq, attempt, { outcome: "refused", detail: error.meaning }, at);
           if (optedOut) senders.optOut(row.channel, row.to, at);
           if (!open) return;
@@ -124,6 +146,7 @@ export function createDelivery(db: Db, { messages, attempts, outbox, senders }: 
           return;
         }
         case "retry":
+          uncount(row, attempt);
           attempts.settle(seq, attempt, { outcome: "retry", detail: outcome.reason }, at);
           if (open) outbox.retry(row, attempt, dueAt ?? at, at, outcome.reason);
           return;

@@ -22,6 +22,8 @@ export interface StoreOptions {
   readonly addon?: { readonly path: string };
   /** What a channel sends as, kept as `from` of its messages; "" where it is not known. */
   readonly senderOf?: (channel: string) => string | undefined;
+  /** Where a day begins and ends: an IANA name; UTC where it is not given. */
+  readonly timezone?: () => string;
   /** Called when a commit was lost because of the disk. */
   readonly onFailure?: (error: AppError) => void;
   readonly clock: Clock;

@@ -2,22 +2,26 @@ import { and, asc, lte, sql } from "drizzle-orm";
 import { GIVE_UP_AFTER, UNKNOWN_HOLD } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
 import type { DeliveryState, NewOutbound } from "../message.ts";
-import type { Claim, ClaimedSend } from "../store.ts";
+import type { ClaimedSend, SendClaim } from "../store.ts";
+import { billedSegments, type LocalDay } from "../usage.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Conversations } from "./conversations.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import { outbox } from "./schema.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
+import type { Usage } from "./usage.ts";
 
 type OutboxRow = typeof outbox.$inferSelect;
 
-/** The queue of sends. All methods run inside a write, but `nextDue`. */
+/** The queue of sends. All methods run inside a write, but `nextDue` and `heldUntil`. */
 export interface Outbox {
   /** Puts a text into the queue, or keeps it as `suppressed` where it may not be sent. */
   put(outbound: NewOutbound): { readonly seq: number; readonly state: DeliveryState };
-  claim(claim: Claim): readonly ClaimedSend[];
+  claim(claim: SendClaim): readonly ClaimedSend[];
   nextDue(channels: readonly string[]): number | undefined;
+  /** When the day's segments do not suffice for the first due send: the start of the next day. */
+  heldUntil(channels: readonly string[], now: number, segmentsPerDay: number): number | undefined;
   /** Takes a message out of the queue: it is with the carrier, or has come to its end. */
   leave(seq: number): void;
   /** Back to `pending`: the try is known to have failed. */
@@ -38,12 +42,14 @@ export interface OutboxParts {
   readonly attempts: Attempts;
   readonly senders: Senders;
   readonly conversations: Conversations;
+  readonly usage: Usage;
+  readonly localDay: (at: number) => LocalDay;
   /** What a channel sends as, kept with the message; undefined where it is not known. */
   readonly senderOf: (channel: string) => string | undefined;
 }
 
 export function createOutbox(db: Db, parts: OutboxParts): Outbox {
-  const { messages, attempts, senders, conversations } = parts;
+  const { messages, attempts, senders, conversations, usage } = parts;
 
   const insert: Write<Omit<OutboxRow, "state" | "head" | "until">> = db
     .insert(outbox)
@@ -153,7 +159,17 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       .slice(0, limit);
   }
 
-  function claimOne(row: OutboxRow, { now, lease }: Claim): ClaimedSend | undefined {
+  /** Whether the segments left of the day's suffice for one more message. */
+  function fits(message: MessageRow, day: string, segmentsPerDay: number | undefined): boolean {
+    if (segmentsPerDay === undefined) return true;
+    return usage.segmentsOn(day) + billedSegments(message.segments) <= segmentsPerDay;
+  }
+
+  /** `over`: it and all that come after it wait for the next day. */
+  function claimOne(
+    row: OutboxRow,
+    { now, lease, segmentsPerDay }: SendClaim,
+  ): ClaimedSend | "over" | undefined {
     const message = messages.bySeq(row.message);
     if (senders.optedOut(row.channel, row.recipient)) {
       end(row, "suppressed", OPTED_OUT, now);
@@ -163,9 +179,12 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       end(row, "failed", GIVEN_UP, now);
       return undefined;
     }
+    const { day } = parts.localDay(now);
+    if (!fits(message, day, segmentsPerDay)) return "over";
     const attempt = row.attempt + 1;
     change.run({ ...row, state: "sending", attempt, until: now + lease });
-    attempts.start(row.message, attempt, now);
+    attempts.start(row.message, attempt, now, day);
+    usage.sent(row.channel, day, 1, billedSegments(message.segments));
     messages.setState(row.message, "sending", now);
     return { message: outboundOf(message), attempt };
   }
@@ -190,6 +209,7 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
         looked += rows.length;
         for (const row of rows) {
           const send = claimOne(row, claim);
+          if (send === "over") return claimed;
           if (send !== undefined) claimed.push(send);
         }
       }
@@ -199,6 +219,12 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       const times = channels.map((channel) => firstDue.get({ channel })?.dueAt);
       times.push(firstOver.get({})?.until ?? undefined);
       return earliest(times);
+    },
+    heldUntil(channels, now, segmentsPerDay) {
+      const first = dueIn(channels, now, 1)[0];
+      if (first === undefined) return undefined;
+      const { day, end } = parts.localDay(now);
+      return fits(messages.bySeq(first.message), day, segmentsPerDay) ? undefined : end;
     },
     leave(seq) {
       const row = bySeq.get({ message: seq });

@@ -76,6 +76,7 @@ export const messages = sqliteTable(
     // What a new watch looks back at.
     index("messages_annotated").on(table.createdAt).where(sql`${table.annotation} is not null`),
     index("messages_codes").on(table.createdAt).where(holdsCode(table)),
+    index("messages_denied").on(table.createdAt).where(isDenied(table)),
     // What is with the carrier, for channels whose states are polled.
     index("messages_open").on(table.channel, table.createdAt).where(openDelivery(table)),
   ],
@@ -89,6 +90,14 @@ export function holdsCode(table: {
   readonly claimedBy: unknown;
 }) {
   return sql`${table.annotation} is not null and ${table.text} is not null and (${table.route} = 'signal' or ${table.claimedBy} is not null)`;
+}
+
+/**
+ * What is left of a denied text: no words, and a sender that cannot be told. `retention.denied` is for it. The `+`
+ * keeps the index of routes from being taken for it, where all signals are.
+ */
+export function isDenied(table: { readonly from: unknown; readonly route: unknown }) {
+  return sql`+${table.route} in ('dropped', 'signal') and instr(${table.from}, '***') > 0`;
 }
 
 /** Also the condition of the query, word for word, since a partial index is only used for its own words. */
@@ -237,6 +246,8 @@ export const attempts = sqliteTable(
       .references(() => messages.seq, { onDelete: "cascade" }),
     attempt: integer("attempt").notNull(),
     startedAt: integer("started_at").notNull(),
+    /** The local day whose usage it was counted in. */
+    day: text("day"),
     sid: text("sid"),
     /** Null while it is not known what became of it. */
     outcome: text("outcome").$type<"accepted" | "refused" | "retry" | "ambiguous">(),
@@ -492,6 +503,21 @@ export const tokens = sqliteTable(
     lastUsedAt: integer("last_used_at"),
   },
   (table) => [uniqueIndex("tokens_id").on(table.id), uniqueIndex("tokens_hash").on(table.hash)],
+);
+
+/** What went through each channel on each local day (`YYYY-MM-DD`). */
+export const usage = sqliteTable(
+  "usage",
+  {
+    day: text("day").notNull(),
+    channel: text("channel").notNull(),
+    inbound: integer("inbound").notNull(),
+    outbound: integer("outbound").notNull(),
+    /** Of the outbound texts. */
+    segments: integer("segments").notNull(),
+    inboundSegments: integer("inbound_segments").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.channel] })],
 );
 
 /** One row that is written to find out whether the database can be written. */

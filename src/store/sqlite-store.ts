@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { EnqueueOutcome, Store } from "../store.ts";
+import { createLocalDays } from "../usage.ts";
 import { admit, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
 import { createCheckpoints } from "./checkpoint.ts";
@@ -19,18 +20,22 @@ import { createMessages } from "./messages.ts";
 import { createOpenDeliveries } from "./open-deliveries.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
+import { createRetention } from "./retention.ts";
 import { heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
 import { type Db, param, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
 import { createTokens } from "./tokens.ts";
 import { createTurns } from "./turns.ts";
+import { createUsage } from "./usage.ts";
 import { createWatchSignals, signalOf } from "./watch-signals.ts";
 import { createWatch, createWatches } from "./watches.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export interface SqliteStoreOptions {
   readonly senderOf?: (channel: string) => string | undefined;
+  /** Where a day begins and ends: an IANA name; UTC where it is not given. */
+  readonly timezone?: () => string;
   readonly clock: Clock;
   readonly log: Log;
   /** Called when a commit was lost because of the disk. */
@@ -57,8 +62,18 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const attempts = createAttempts(db);
   const senders = createSenders(db);
   const conversations = createConversations(db, events);
-  const outbox = createOutbox(db, { messages, attempts, senders, conversations, senderOf });
-  const delivery = createDelivery(db, { messages, attempts, outbox, senders });
+  const usage = createUsage(db);
+  const localDay = createLocalDays(options.timezone ?? (() => "UTC"));
+  const outbox = createOutbox(db, {
+    messages,
+    attempts,
+    senders,
+    conversations,
+    usage,
+    localDay,
+    senderOf,
+  });
+  const delivery = createDelivery(db, { messages, attempts, outbox, senders, usage });
   const turns = createTurns(db, {
     messages,
     conversations,
@@ -79,6 +94,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const tokens = createTokens(db);
   const requests = createRequests(db);
   const openDeliveries = createOpenDeliveries(db);
+  const purge = createRetention(db, { onErased: checkpoints.noteErased });
   const sweep = createSweep(db, outbox, events);
   const referents: Referents = {
     message(id) {
@@ -157,6 +173,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
             conversations,
             signals,
             events,
+            usage,
+            localDay,
             now: clock.now(),
           }),
         );
@@ -179,6 +197,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
     nextSendDue: (channels) => read(() => outbox.nextDue(channels)),
+    sendsHeldUntil: (channels, now, segmentsPerDay) =>
+      read(() => outbox.heldUntil(channels, now, segmentsPerDay)),
+    usage: (since) => read(() => usage.since(since)),
+    segmentsUsed: (now) => read(() => usage.segmentsOn(localDay(now).day)),
     settleSend: (settle) => write(() => delivery.settle(settle)),
     recordStatus: (event) => write(() => delivery.record(event)),
     enqueue: (outbound, idempotency) => write(() => enqueue(outbound, idempotency)),
@@ -233,6 +255,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       ),
     recentSignals: (query) => read(() => signals.recent(query)),
     offerSignal: (offer) => write(() => signals.offer(offer)),
+    purge: (before) => write(() => purge(before)),
     purgeCodes: (before) => write(() => signals.purge(before)),
 
     claimJudgements: (claim) => write(() => judgements.claim(claim)),

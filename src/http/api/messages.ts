@@ -54,6 +54,8 @@ const sendBody = z
   })
   .openapi("Send");
 
+const notifyBody = z.strictObject({ text: z.string() }).openapi("Notify");
+
 const sentSchema = z.object({ id: z.string(), state: z.string() });
 
 /** Messages: the list, one with its events, and sending. */
@@ -116,6 +118,31 @@ export function messageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
         ...(variables === undefined
           ? {}
           : { contentVariables: typeof variables === "string" ? variables : JSON.stringify(variables) }),
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+      });
+      return c.json(sent, 202);
+    },
+  );
+}
+
+/** A text to the home phone. */
+export function notifyRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/notify",
+      summary: "Text the home phone",
+      request: {
+        headers: z.object({ "idempotency-key": z.string().min(1).max(255).optional() }),
+        body: { required: true, content: { "application/json": { schema: notifyBody } } },
+      },
+      responses: { 202: ok("Taken into the outbox", sentSchema), ...problems },
+    }),
+    async (c) => {
+      const key = c.req.valid("header")["idempotency-key"];
+      const { text } = c.req.valid("json");
+      const sent = await operatorOf(c).notify({
+        text,
         ...(key === undefined ? {} : { idempotencyKey: key }),
       });
       return c.json(sent, 202);

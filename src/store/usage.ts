@@ -1,0 +1,59 @@
+import { asc, gte, sql } from "drizzle-orm";
+import type { DayUsage } from "../usage.ts";
+import { usage } from "./schema.ts";
+import { type Db, is, param, type Read, type Write } from "./statement.ts";
+
+/** What went through each channel, by local day. What counts runs inside a write. */
+export interface Usage {
+  received(channel: string, day: string, segments: number): void;
+  /** Negative where something turned out not to have been sent, or to be shorter. */
+  sent(channel: string, day: string, messages: number, segments: number): void;
+  /** Outbound segments of all channels. */
+  segmentsOn(day: string): number;
+  since(day: string): readonly DayUsage[];
+}
+
+export function createUsage(db: Db): Usage {
+  const add: Write<{ [Column in keyof DayUsage]: DayUsage[Column] }> = db
+    .insert(usage)
+    .values({
+      day: param("day"),
+      channel: param("channel"),
+      inbound: param("inbound"),
+      outbound: param("outbound"),
+      segments: param("segments"),
+      inboundSegments: param("inboundSegments"),
+    })
+    .onConflictDoUpdate({
+      target: [usage.day, usage.channel],
+      set: {
+        inbound: sql`${usage.inbound} + excluded.inbound`,
+        outbound: sql`${usage.outbound} + excluded.outbound`,
+        segments: sql`${usage.segments} + excluded.segments`,
+        inboundSegments: sql`${usage.inboundSegments} + excluded.inbound_segments`,
+      },
+    })
+    .prepare();
+  const segmentsOn: Read<{ day: string }, { segments: number }> = db
+    .select({ segments: sql<number>`coalesce(sum(${usage.segments}), 0)` })
+    .from(usage)
+    .where(is(usage.day, "day"))
+    .prepare();
+  const since: Read<{ day: string }, DayUsage> = db
+    .select()
+    .from(usage)
+    .where(gte(usage.day, param("day")))
+    .orderBy(asc(usage.day), asc(usage.channel))
+    .prepare();
+
+  return {
+    received(channel, day, segments) {
+      add.run({ day, channel, inbound: 1, outbound: 0, segments: 0, inboundSegments: segments });
+    },
+    sent(channel, day, messages, segments) {
+      add.run({ day, channel, inbound: 0, outbound: messages, segments, inboundSegments: 0 });
+    },
+    segmentsOn: (day) => segmentsOn.get({ day })?.segments ?? 0,
+    since: (day) => since.all({ day }).sort((a, b) => (a.day === b.day ? 0 : a.day < b.day ? 1 : -1)),
+  };
+}
