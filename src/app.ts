@@ -30,6 +30,7 @@ import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
 import { createMcp } from "./mcp/server.ts";
+import { createMediaUploads } from "./media-uploads.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
@@ -41,6 +42,7 @@ import type { SimulatorControl } from "./simulated.ts";
 import { openStore } from "./store/open.ts";
 import { sha256 } from "./system/digest.ts";
 import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
+import { createMediaShelf } from "./system/media-shelf.ts";
 import { createTextTools } from "./text/tools.ts";
 import { createTokens } from "./tokens.ts";
 import { turnTools } from "./turn-tools.ts";
@@ -197,6 +199,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     channelState: channels.state,
     runnable,
     countryOf,
+    carrier: links.carrier,
     store,
     text,
     newId,
@@ -333,6 +336,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         );
     },
   });
+  const shelf = createMediaShelf({ dataDir: settings.dataDir, clock, random });
   /** Its routes hang on the public URL; nothing is kept in it. */
   const makePublicApp = () =>
     createPublicApp({
@@ -343,6 +347,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       admit,
       record: outbox.record,
       ready: async () => (await operator.ready()).ready,
+      media: shelf.read,
       refused: events.webhookRefused,
       clock,
       log,
@@ -395,6 +400,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     allowedHosts: () => settings.admin.allowedHosts,
     tokens,
     events: events.feed,
+    media: createMediaUploads({
+      settings: () => settings,
+      listener: () => publicListener?.url,
+      shelf,
+      newId,
+      log,
+    }),
     clientOf: (request) => adminListener?.clientOf(request) ?? "",
     version: seams.version,
     clock,
@@ -417,6 +429,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
     while (await store.sweep(clock.now()));
     while (await store.purgeCodes(clock.now() - settings.retention.codes));
+    await shelf.sweep();
   };
 
   /** Ends the turns that run, then sends what is due, their replies among it. */
