@@ -31,6 +31,7 @@ import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
 import { createJudging } from "./judging.ts";
 import { createMcp } from "./mcp/server.ts";
+import { createMediaUploads } from "./media-uploads.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
@@ -44,6 +45,7 @@ import type { SimulatorControl } from "./simulated.ts";
 import { openStore } from "./store/open.ts";
 import { sha256 } from "./system/digest.ts";
 import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
+import { createMediaShelf } from "./system/media-shelf.ts";
 import { createTextTools } from "./text/tools.ts";
 import { createTokens } from "./tokens.ts";
 import { turnTools } from "./turn-tools.ts";
@@ -221,6 +223,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     channelState: channels.state,
     runnable,
     countryOf,
+    carrier: links.carrier,
     store,
     text,
     newId,
@@ -374,6 +377,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         );
     },
   });
+  const shelf = createMediaShelf({ dataDir: settings.dataDir, clock, random });
   /** Its routes hang on the public URL; nothing is kept in it. */
   const makePublicApp = () =>
     createPublicApp({
@@ -384,6 +388,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       admit,
       record: outbox.record,
       ready: async () => (await operator.ready()).ready,
+      media: shelf.read,
       refused: events.webhookRefused,
       clock,
       log,
@@ -436,6 +441,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     allowedHosts: () => settings.admin.allowedHosts,
     tokens,
     events: events.feed,
+    media: createMediaUploads({
+      settings: () => settings,
+      listener: () => publicListener?.url,
+      shelf,
+      newId,
+      log,
+    }),
     clientOf: (request) => adminListener?.clientOf(request) ?? "",
     version: seams.version,
     clock,
@@ -460,6 +472,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     for (let step = 0; step < PURGE_STEPS; step++)
       if (!(await store.purge(purgeBefore(settings, clock.now())))) break;
     while (await store.purgeCodes(clock.now() - settings.retention.codes));
+    await shelf.sweep();
   };
 
   /** Ends the turns that run, then sends what is due, their replies among it. */

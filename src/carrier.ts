@@ -1,4 +1,5 @@
 import type { Explained } from "./errors.ts";
+import type { MediaOutcome } from "./media.ts";
 import type { AttemptRef, InboundEvent, StatusEvent } from "./message.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface Carrier {
    * longer has the message.
    */
   fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
+  /** The bytes of what came with a text, at most `maxBytes` of them; nothing but the carrier's own is fetched. */
+  fetchMedia(url: string, maxBytes: number, signal: AbortSignal): Promise<MediaOutcome>;
 }
 
 export interface ConnectRequest {

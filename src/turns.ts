@@ -1,5 +1,6 @@
 import { addressKind, redactAddress } from "./address.ts";
 import { type Agent, AgentFailure, type AgentReply, type TurnRequest } from "./agent.ts";
+import type { Carrier } from "./carrier.ts";
 import { allowedLabel, type ChannelState, policyChannel, principalOf } from "./channel.ts";
 import { type CancelTimer, type Clock, sleep } from "./clock.ts";
 import { compose, HELD_FOR } from "./compose.ts";
@@ -15,6 +16,7 @@ import type { FinishTurn, HeldReply, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
 import type { JournalEntry, TurnTools } from "./tool.ts";
 import type { ClaimedTurn, Turn, TurnText } from "./turn.ts";
+import { withPictures } from "./turn-media.ts";
 import type { Queue } from "./worker.ts";
 
 export interface TurnSeams {
@@ -25,6 +27,8 @@ export interface TurnSeams {
   /** Channels whose turns may run now. */
   readonly runnable: () => readonly string[];
   readonly countryOf: (address: string) => string;
+  /** What the pictures of a channel's texts are fetched from. */
+  readonly carrier: (channel: string) => Pick<Carrier, "fetchMedia"> | undefined;
   readonly store: Store;
   readonly text: TextTools;
   readonly newId: NewId;
@@ -90,7 +94,7 @@ export function createTurns(seams: TurnSeams): Turns {
     const signal = AbortSignal.any([abort.signal, stop]);
     const beat = heartbeat(turn.id);
     try {
-      const request = await requestOf(claimed, allowed, channel);
+      const request = await requestOf(claimed, allowed, channel, signal);
       const reply = await answer(agent, request, signal);
       const ended = await conclude(claimed, channel, reply, rerouted);
       log.info("turn.done", {
@@ -145,11 +149,16 @@ export function createTurns(seams: TurnSeams): Turns {
 
   async function requestOf(
     claimed: ClaimedTurn,
-    texts: readonly (TurnText & { readonly paired: boolean; readonly label?: string })[],
+    allowed: readonly (TurnText & { readonly paired: boolean; readonly label?: string })[],
     channel: ChannelSettings,
+    signal: AbortSignal,
   ): Promise<TurnRequest> {
     const { turn } = claimed;
     const llm = seams.settings().agents[turn.agent]?.type === "llm";
+    // Other agents get the URLs, and fetch what they want to see.
+    const carrier = llm ? seams.carrier(channel.id) : undefined;
+    const texts =
+      carrier === undefined ? allowed : await withPictures(allowed, carrier.fetchMedia, clock, signal);
     const tools = llm ? await seams.tools(turn, texts[0]?.paired ?? false) : undefined;
     const limit = historyLimit(seams.settings().agents[turn.agent]);
     const history = await store.history(turn.conversationId, Math.max(0, limit - texts.length));

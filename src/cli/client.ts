@@ -19,6 +19,8 @@ const TIMEOUT = 30_000;
 
 interface CallOptions {
   readonly body?: unknown;
+  /** Sent as they are, instead of `body`. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
   readonly headers?: Record<string, string>;
 }
 
@@ -70,9 +72,11 @@ async function request(
       headers: {
         authorization: `Bearer ${target.token}`,
         ...(options.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(options.bytes === undefined ? {} : { "content-type": "application/octet-stream" }),
         ...options.headers,
       },
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(options.bytes === undefined ? {} : { body: options.bytes }),
       redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT),
     });

@@ -4,6 +4,8 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { EventFeed } from "../event-feed.ts";
 import type { Log } from "../log.ts";
+import { MAX_MEDIA_BYTES } from "../media.ts";
+import type { MediaUploads } from "../media-uploads.ts";
 import type { Operator } from "../operator.ts";
 import { type Caller, demand } from "../token.ts";
 import type { Tokens } from "../tokens.ts";
@@ -11,6 +13,7 @@ import type { Waiting } from "../waiting.ts";
 import { channelRoutes } from "./api/channels.ts";
 import { configurationRoutes } from "./api/configuration.ts";
 import { eventRoutes } from "./api/events.ts";
+import { mediaRoutes } from "./api/media.ts";
 import { conversationRoutes, messageRoutes, notifyRoutes } from "./api/messages.ts";
 import { policyRoutes } from "./api/policies.ts";
 import { signalRoutes } from "./api/signals.ts";
@@ -30,6 +33,7 @@ export interface AdminSeams {
   readonly allowedHosts: () => readonly string[];
   readonly tokens: Tokens;
   readonly events: EventFeed;
+  readonly media: MediaUploads;
   /** The address a request that is under way comes from. */
   readonly clientOf: (request: Request) => string;
   readonly version: string;
@@ -39,6 +43,8 @@ export interface AdminSeams {
 
 /** A request of the API is at most this large, bytes. */
 const BODY_CAP = 256 * 1024;
+/** An upload may have the lines of a form around its file. */
+const UPLOAD_CAP = MAX_MEDIA_BYTES + 64 * 1024;
 
 /** The listener the operator reaches: health without a credential, everything else with one. */
 export function createAdminApp(seams: AdminSeams): OpenAPIHono {
@@ -71,6 +77,7 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   signalRoutes(api, seams.waiting, callerOf);
   tokenRoutes(api, seams.tokens, seams.clock);
   eventRoutes(api, seams.events, seams.clock);
+  mediaRoutes(api, seams.media, callerOf);
   simulatorRoutes(api, seams.simulator);
   app.route("/api/v1", api);
   app.all("/mcp", (c) => seams.mcp(c.req.raw, callerOf(c)));
@@ -91,8 +98,9 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
 async function capped(c: { req: { raw: Request } }, next: () => Promise<void>): Promise<void> {
   const request = c.req.raw;
   if (request.body === null) return next();
-  const body = await readBody(request, BODY_CAP, 30_000);
-  if (body === "too_large") throw new AppError("too_large", `A request is at most ${BODY_CAP} bytes.`);
+  const cap = new URL(request.url).pathname === "/api/v1/media" ? UPLOAD_CAP : BODY_CAP;
+  const body = await readBody(request, cap, 30_000);
+  if (body === "too_large") throw new AppError("too_large", `A request is at most ${cap} bytes.`);
   if (body === "too_slow") throw new AppError("invalid", "The body took too long.");
   c.req.raw = new Request(request.url, {
     method: request.method,

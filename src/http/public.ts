@@ -4,10 +4,12 @@ import { foreign } from "../admission.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { MediaFile } from "../media.ts";
 import type { InboundEvent, StatusEvent } from "../message.ts";
 import type { ChannelSettings } from "../settings.ts";
 import type { Malformed, WebhookReader, WebhookRequest } from "../webhook.ts";
 import { readBody } from "./body.ts";
+import { serveMedia } from "./media.ts";
 
 export interface PublicSeams {
   readonly channel: (id: string) => ChannelSettings | undefined;
@@ -19,6 +21,8 @@ export interface PublicSeams {
   readonly admit: (channel: string, event: InboundEvent) => Promise<unknown>;
   readonly record: (event: StatusEvent) => Promise<unknown>;
   readonly ready: () => Promise<boolean>;
+  /** An uploaded file by its token. */
+  readonly media: (token: string) => Promise<MediaFile | undefined>;
   /** Counts a refused webhook. */
   readonly refused: (channel: string, why: "signature" | "account") => void;
   readonly clock: Clock;
@@ -38,7 +42,7 @@ const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 const FORGERY_LOG_INTERVAL = 60_000;
 
 /**
- * The listener the Internet reaches: webhooks and health, nothing else. Each step is cheaper than the next
+ * The listener the Internet reaches: webhooks, uploaded files and health, nothing else. Each step is cheaper than the next
  * (SPEC section 4): method, content type, body cap, signature, account, admission.
  */
 export function createPublicApp(seams: PublicSeams): Hono {
@@ -49,6 +53,7 @@ export function createPublicApp(seams: PublicSeams): Hono {
     app.on(["GET", "HEAD"], `${base}/readyz`, async (c) =>
       (await seams.ready()) ? c.text("ready") : c.text("not ready", 503),
     );
+    app.all(`${base}/media/:token`, (c) => serveMedia(c, c.req.param("token"), seams.media));
     app.all(`${base}/webhooks/twilio/:channel`, (c) => receive(c.req.raw, c.req.param("channel"), "inbound"));
     app.all(`${base}/webhooks/twilio/:channel/status`, (c) =>
       receive(c.req.raw, c.req.param("channel"), "status"),

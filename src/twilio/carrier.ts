@@ -6,6 +6,7 @@ import type { RestResult } from "./answer.ts";
 import { type ConnectSeams, connect } from "./connect.ts";
 import { isOptedOut } from "./errors.ts";
 import { createListing } from "./listing.ts";
+import { createMediaFetch } from "./media.ts";
 import { acceptedShape } from "./resources.ts";
 import { createRestClient, type Fetch, type FormFields } from "./rest.ts";
 import { membersOf } from "./service.ts";
@@ -67,6 +68,7 @@ export function createTwilioCarrier(seams: TwilioCarrierSeams): Carrier {
     },
     listInbound: listing.listInbound,
     fetchStatus: listing.fetchStatus,
+    fetchMedia: createMediaFetch({ settings, fetch, clock, log }),
   };
 }
 

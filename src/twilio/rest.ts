@@ -45,7 +45,7 @@ const NETWORK_FIX = "It is tried again by itself; check the network when it stay
 
 export function createRestClient(seams: RestSeams): RestClient {
   const { account, clock, log, timeout = TIMEOUT } = seams;
-  const authorization = `Basic ${Buffer.from(credentials(account), "utf8").toString("base64")}`;
+  const authorization = authorizationOf(account);
 
   async function request<T>(
     url: string,
@@ -127,10 +127,14 @@ function isRefusal(status: number): boolean {
   return status >= 300 && status < 500;
 }
 
-function credentials(account: TwilioAccount): string {
+/** The `Authorization` header for an account: by its API key where there is one. For Twilio's API only. */
+export function authorizationOf(account: TwilioAccount): string {
   const { accountSid, authToken, apiKeySid, apiKeySecret } = account;
-  if (apiKeySid !== undefined && apiKeySecret !== undefined) return `${apiKeySid}:${apiKeySecret}`;
-  return `${accountSid}:${authToken}`;
+  const credentials =
+    apiKeySid !== undefined && apiKeySecret !== undefined
+      ? `${apiKeySid}:${apiKeySecret}`
+      : `${accountSid}:${authToken}`;
+  return `Basic ${Buffer.from(credentials, "utf8").toString("base64")}`;
 }
 
 function hostOf(url: string): string {
