@@ -90,8 +90,7 @@ export function createAdmission(
       const decided = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
       const messageId = seams.newId("msg");
       const signal = signalOf(decided, event, channel, messageId, now);
-      const { mark, ...offered } =
-        signal === undefined ? NO_OFFERS : seams.signals.offers(signal, event.media);
+      const { mark, ...offered } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal);
       const effects = [
         ...offerEffect(messageId, offered, decided, event, signal, now),
         ...effectsOf(decided, event, channel, facts, now, seams),
@@ -175,6 +174,7 @@ function signalOf(
     from: event.from,
     receivedAt: event.receivedAt,
     text: event.body,
+    numMedia: event.media.length,
     annotation: annotate(event.body, event.from),
   };
 }

@@ -187,6 +187,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     settings: () => settings,
     policy: () => policy,
     countryOf,
+    pairedAddresses: channels.pairedAddresses,
     compile: compilePattern,
     signals: () => signals,
     store,
@@ -269,6 +270,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     settings: () => settings,
     policy: () => policy,
     countryOf,
+    pairedAddresses: channels.pairedAddresses,
     compile: compilePattern,
     store,
     newId,
@@ -498,6 +500,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       // Before the first text can come in: who waited when the service stopped, waits on.
       await events.start();
       await waiting.start();
+      await channels.load();
       await signals.start();
       judgeWorker.wake();
       await awaitSignal.recover();

@@ -17,6 +17,7 @@ export interface AwaitSignalSeams {
   readonly settings: () => Settings;
   readonly policy: () => PolicyEngine;
   readonly countryOf: (address: string) => string;
+  readonly pairedAddresses: (channel: string) => readonly string[];
   readonly compile: CompilePattern;
   readonly signals: () => Signals;
   readonly store: Pick<TurnStore, "resumeTurn" | "journal"> & SignalStore;
@@ -58,6 +59,7 @@ export function createAwaitSignal(seams: AwaitSignalSeams): AwaitSignal {
   function mayRead(agent: string, signal: Signal): boolean {
     const channel = seams.settings().channels[signal.channel];
     if (channel === undefined) return false;
+    const pairedAddresses = seams.pairedAddresses(signal.channel);
     return allows(
       seams.policy().decide({
         action: "receive_message",
@@ -67,10 +69,10 @@ export function createAwaitSignal(seams: AwaitSignalSeams): AwaitSignal {
           address: signal.from,
           kind: addressKind(signal.from) ?? "alphanumeric",
           country: seams.countryOf(signal.from),
-          paired: false,
+          paired: pairedAddresses.includes(signal.from),
         },
-        numMedia: 0,
-        pairedAddresses: [],
+        numMedia: signal.numMedia,
+        pairedAddresses,
         now: clock.now(),
       }),
     );
@@ -117,17 +119,19 @@ export function createAwaitSignal(seams: AwaitSignalSeams): AwaitSignal {
         "pattern in it (match).",
       inputSchema: INPUT,
       async call(input, context) {
-        if (input.from === undefined && input.origin === undefined && input.match === undefined)
-          throw new ToolFailure("Give at least one of from, origin and match.");
         const { timeout, ...fields } = input;
         const request = parseWait(
           "watch",
           { ...fields, expires_in: timeout ?? DEFAULT_WAIT },
           { settings: seams.settings(), compile: seams.compile, caller: ADMIN, agent: context.agent },
         );
+        const { from, origin, match } = request.watch.filters;
+        if (from === undefined && origin === undefined && match === undefined)
+          throw new ToolFailure("Give at least one of from, origin and match.");
+        const { agent, turnId, callId, channel, from: address } = context;
         const watch = await seams.signals().create({
           ...request.watch,
-          owner: { kind: "agent", agent: context.agent, turnId: context.turnId, callId: context.callId },
+          owner: { kind: "agent", agent, turnId, callId, channel, address },
         });
         if (watch.state === "pending") return { kind: "parked" };
         return { kind: "done", text: resultOf(context.agent, watch) };

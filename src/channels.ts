@@ -42,6 +42,10 @@ export interface Channels {
   /** Reads the paired addresses again; called when one was added or revoked. Nothing for a channel that is gone. */
   addressesChanged(channel: string): Promise<void>;
   pairedCount(channel: string): number;
+  /** As last read from the store; empty for a channel that is not known. */
+  pairedAddresses(channel: string): readonly string[];
+  /** Reads what is kept of every channel; before the first text can come in. */
+  load(): Promise<void>;
   /** Connects again now, whatever the state. */
   reconnect(channel: string): void;
   stop(): Promise<void>;
@@ -58,9 +62,9 @@ interface Entry {
   numbers: readonly string[];
   warnings: readonly string[];
   failures: number;
-  /** Whether `paired` and `pairing` have been read from the store. */
+  /** Whether `addresses` and `pairing` have been read from the store. */
   loaded: boolean;
-  paired: number;
+  addresses: readonly string[];
   pairing?: Pairing | undefined;
   /** Upkeep of the code is one at a time, or two codes would be made at once. */
   upkeep: Promise<void>;
@@ -92,7 +96,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
         warnings: [],
         failures: 0,
         loaded: false,
-        paired: 0,
+        addresses: [],
         upkeep: Promise.resolve(),
         abort: new AbortController(),
       };
@@ -123,7 +127,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
           fix: "Wait a moment.",
         };
       case "up":
-        if (!needsPairing(settings, entry.paired)) return { ...common, status: "connected" };
+        if (!needsPairing(settings, entry.addresses.length)) return { ...common, status: "connected" };
         return {
           ...common,
           status: "pairing",
@@ -251,21 +255,24 @@ export function createChannels(seams: ChannelsSeams): Channels {
     return done;
   }
 
+  async function load(channel: string, entry: Entry): Promise<void> {
+    if (entry.loaded) return;
+    entry.addresses = (await store.addresses(channel)).map(({ address }) => address);
+    entry.pairing = await store.pairing(channel);
+    entry.loaded = true;
+  }
+
   async function keepCode(channel: string, entry: Entry): Promise<void> {
     entry.pairingTimer?.();
     entry.pairingTimer = undefined;
-    if (!entry.loaded) {
-      entry.paired = (await store.addresses(channel)).length;
-      entry.pairing = await store.pairing(channel);
-      entry.loaded = true;
-    }
+    await load(channel, entry);
     const settings = seams.settings().channels[channel];
     if (stopped || entries.get(channel) !== entry || settings === undefined || !settings.enabled) return;
     const now = clock.now();
     const valid = entry.pairing !== undefined && now < entry.pairing.expiresAt;
-    if (needsPairing(settings, entry.paired) && !valid) await freshCode(channel, entry);
+    if (needsPairing(settings, entry.addresses.length) && !valid) await freshCode(channel, entry);
     if (stopped || entries.get(channel) !== entry) return;
-    if (entry.pairing === undefined || !needsPairing(settings, entry.paired)) return;
+    if (entry.pairing === undefined || !needsPairing(settings, entry.addresses.length)) return;
     entry.pairingTimer = clock.after(Math.max(0, entry.pairing.expiresAt - clock.now()), () => {
       upkeepPairing(channel)
         .then(() => seams.onChange(channel, stateOf(channel)))
@@ -363,12 +370,16 @@ export function createChannels(seams: ChannelsSeams): Channels {
     async addressesChanged(channel) {
       const entry = entries.get(channel);
       if (entry === undefined) return;
-      entry.paired = (await store.addresses(channel)).length;
+      entry.addresses = (await store.addresses(channel)).map(({ address }) => address);
       entry.pairing = await store.pairing(channel);
       await upkeepPairing(channel);
       if (entries.get(channel) === entry) changed(channel);
     },
-    pairedCount: (channel) => entryOf(channel).paired,
+    pairedCount: (channel) => entryOf(channel).addresses.length,
+    pairedAddresses: (channel) => entries.get(channel)?.addresses ?? [],
+    async load() {
+      for (const channel of Object.keys(seams.settings().channels)) await load(channel, entryOf(channel));
+    },
     reconnect(channel) {
       settingsOf(channel);
       const entry = entryOf(channel);

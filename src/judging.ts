@@ -96,8 +96,8 @@ export function createJudging(seams: JudgingSeams): Queue<ClaimedJudgement> {
     claim: (limit, now) => store.claimJudgements({ now, lease: LEASE, limit }),
     nextDue: () => store.nextJudgementDue(),
     async run(item, abort) {
-      const { watchId, signal, numMedia } = item;
-      if (!signals.mayGet(watchId, signal, numMedia)) return settle(item, { kind: "no_match" });
+      const { watchId, signal } = item;
+      if (!signals.mayGet(watchId, signal)) return settle(item, { kind: "no_match" });
       let match: boolean;
       try {
         match = await ask(item, abort);
@@ -107,7 +107,7 @@ export function createJudging(seams: JudgingSeams): Queue<ClaimedJudgement> {
       }
       log.info("judgement.done", { watch: watchId, message: signal.messageId, agent: item.judge, match });
       // The policies may have changed while the model was thinking.
-      const gets = match && signals.mayGet(watchId, signal, numMedia);
+      const gets = match && signals.mayGet(watchId, signal);
       return settle(item, { kind: gets ? "match" : "no_match" });
     },
   };

@@ -9,6 +9,7 @@ export interface Signal {
   readonly from: string;
   readonly receivedAt: number;
   readonly text: string;
+  readonly numMedia: number;
   readonly annotation: Annotation;
 }
 

@@ -26,6 +26,8 @@ export interface SignalsSeams {
   readonly settings: () => Settings;
   readonly policy: () => PolicyEngine;
   readonly countryOf: (address: string) => string;
+  /** The paired addresses of a channel. */
+  readonly pairedAddresses: (channel: string) => readonly string[];
   readonly compile: CompilePattern;
   readonly store: SignalStore;
   readonly newId: NewId;
@@ -75,11 +77,11 @@ export interface Signals {
    * The watches a message is offered to, and those it is to be judged for, oldest first, with a mark to hand back
    * after the commit: watches made in between are offered it then.
    */
-  offers(signal: Signal, media: readonly Media[]): Offered & { readonly mark: number };
+  offers(signal: Signal): Offered & { readonly mark: number };
   /** After the commit of an admission: wakes who waited and offers the message to watches made meanwhile. */
   admitted(signal: Signal, mark: number, outcome: OfferOutcome | undefined, held: HeldText | undefined): void;
   /** True while the watch waits and its owner may have the signal; asked again around its judgement. */
-  mayGet(watchId: string, signal: Signal, numMedia: number): boolean;
+  mayGet(watchId: string, signal: Signal): boolean;
   /** After the commit of a judgement: wakes who got the signal. */
   judged(signal: Signal, outcome: OfferOutcome): void;
   stop(): void;
@@ -152,8 +154,19 @@ export function createSignals(seams: SignalsSeams): Signals {
       seams.onExpired(watch);
       tell(watch);
     }
+    await dropEnded(until);
     // Else whoever is being made arms when that is done.
     if (until === now || beginning.size === 0) arm();
+  }
+
+  /** Watches that were ended in the store by something else: a turn that was cancelled took its own with it. */
+  async function dropEnded(until: number): Promise<void> {
+    for (const { watch } of [...pending.values()]) {
+      if (watch.expiresAt > until || beginning.has(watch)) continue;
+      pending.delete(watch.id);
+      const now = await store.watch(watch.id);
+      if (now !== undefined) tell(now);
+    }
   }
 
   function tell(watch: Watch): void {
@@ -161,26 +174,42 @@ export function createSignals(seams: SignalsSeams): Signals {
     waiters.delete(watch.id);
   }
 
-  function eligible(entry: Entry, signal: Signal, media: readonly Media[]): boolean {
+  /** `known` holds the decisions for this signal by principal: of a thousand who wait most are the same one. */
+  function eligible(entry: Entry, signal: Signal, known = new Map<string, boolean>()): boolean {
     const { watch, pattern } = entry;
     if (signal.receivedAt < watch.createdAt - watch.backfill) return false;
     if (!passesFilters(watch.filters, pattern, signal)) return false;
-    return permitted(watch, signal, media.length);
+    if (!canUse(watch, signal)) return false;
+    const principal = watchPrincipal(watch.owner, API_AGENT);
+    const allowed = known.get(principal) ?? permitted(watch, signal);
+    known.set(principal, allowed);
+    return allowed;
+  }
+
+  /** An agent does not wait for the words of the person it answers, and only while it could go on with them. */
+  function canUse({ owner }: Watch, signal: Signal): boolean {
+    if (owner.kind !== "agent") return true;
+    if (signal.from === owner.address && signal.channel === owner.channel) return false;
+    const { agents, channels } = seams.settings();
+    const channel = channels[owner.channel];
+    return agents[owner.agent] !== undefined && channel?.mode === "message" && channel.enabled;
   }
 
   /** `receive_signal` is asked again for whoever waits. */
-  function permitted(watch: Watch, signal: Signal, numMedia: number): boolean {
+  function permitted(watch: Watch, signal: Signal): boolean {
     const channel = seams.settings().channels[signal.channel];
     if (channel === undefined) return false;
     const kind = addressKind(signal.from) ?? "alphanumeric";
+    const pairedAddresses = seams.pairedAddresses(signal.channel);
+    const paired = pairedAddresses.includes(signal.from);
     return allows(
       seams.policy().decide({
         action: "receive_signal",
         agent: watchPrincipal(watch.owner, API_AGENT),
         channel: policyChannel(channel),
-        sender: { address: signal.from, kind, country: seams.countryOf(signal.from), paired: false },
-        numMedia,
-        pairedAddresses: [],
+        sender: { address: signal.from, kind, country: seams.countryOf(signal.from), paired },
+        numMedia: signal.numMedia,
+        pairedAddresses,
         now: clock.now(),
       }),
     );
@@ -194,11 +223,12 @@ export function createSignals(seams: SignalsSeams): Signals {
     };
   }
 
-  function collect(signal: Signal, media: readonly Media[], after: number): Offered {
+  function collect(signal: Signal, after: number): Offered {
+    const known = new Map<string, boolean>();
     const offers: Offer[] = [];
     const judged: string[] = [];
     for (const entry of pending.values()) {
-      if (entry.order <= after || !eligible(entry, signal, media)) continue;
+      if (entry.order <= after || !eligible(entry, signal, known)) continue;
       if (entry.watch.filters.instructions !== undefined) judged.push(entry.watch.id);
       else offers.push(offerOf(entry, signal));
     }
@@ -282,7 +312,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
     for (const { signal, claimed, inTurn, text } of texts) {
       if (!pending.has(watch.id)) return;
-      if (!eligible(entry, signal, text?.media ?? [])) continue;
+      if (!eligible(entry, signal)) continue;
       if (watch.filters.instructions !== undefined) {
         await offerLate(signal, { offers: [], judged: [watch.id] }, text);
         continue;
@@ -406,8 +436,8 @@ export function createSignals(seams: SignalsSeams): Signals {
       arm();
       return true;
     },
-    offers(signal, media) {
-      return { ...collect(signal, media, 0), mark: made };
+    offers(signal) {
+      return { ...collect(signal, 0), mark: made };
     },
     admitted(signal, mark, outcome, text) {
       if (outcome !== undefined) delivered(signal, outcome);
@@ -417,15 +447,15 @@ export function createSignals(seams: SignalsSeams): Signals {
         if (held.length > MAX_HELD) forget();
       }
       if (made === mark) return;
-      const late = collect(signal, text?.media ?? [], mark);
+      const late = collect(signal, mark);
       if (late.offers.length + late.judged.length === 0) return;
       offerLate(signal, late, unseen ? text : undefined).catch((error: unknown) => {
         log.error("watch.offer", { message: signal.messageId, error: String(error) });
       });
     },
-    mayGet(watchId, signal, numMedia) {
+    mayGet(watchId, signal) {
       const entry = pending.get(watchId);
-      return entry !== undefined && permitted(entry.watch, signal, numMedia);
+      return entry !== undefined && permitted(entry.watch, signal);
     },
     judged(signal, outcome) {
       if (outcome.delivered.length > 0) release(signal);
@@ -446,6 +476,7 @@ function signalOf(text: HeldText): Signal {
     from: text.from,
     receivedAt: text.receivedAt,
     text: text.text,
+    numMedia: text.media.length,
     annotation: text.annotation,
   };
 }

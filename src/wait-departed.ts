@@ -39,7 +39,7 @@ export function createDeparted(seams: {
   }
 
   async function inherited(signal: Signal): Promise<boolean> {
-    const { offers, mark } = signals.offers(signal, []);
+    const { offers, mark } = signals.offers(signal);
     const heir = offers.find((offer) => offer.claims);
     if (heir === undefined) return false;
     const outcome = await store.offerSignal({

@@ -56,7 +56,15 @@ export type WatchOwner =
        */
       readonly attached?: true;
     }
-  | { readonly kind: "agent"; readonly agent: string; readonly turnId: string; readonly callId: string };
+  | {
+      readonly kind: "agent";
+      readonly agent: string;
+      readonly turnId: string;
+      readonly callId: string;
+      /** Who asked, and where: what they text themselves is never what they wait for. */
+      readonly channel: string;
+      readonly address: string;
+    };
 
 export const MAX_BACKFILL = 10 * 60_000;
 export const DEFAULT_BACKFILL = 120_000;

@@ -235,6 +235,7 @@ export function signalOf(row: MessageRow): Signal | undefined {
     from: row.from,
     receivedAt: row.createdAt,
     text: row.text ?? "",
+    numMedia: row.media?.length ?? 0,
     annotation: row.annotation,
   };
 }

@@ -145,7 +145,14 @@ describe("a text that waits to be judged", () => {
     await t.text();
     const [claimed] = await t.claimTurns();
     const { turn } = present(claimed);
-    const id = await watch(t, { kind: "agent", agent: "assistant", turnId: turn.id, callId: "call_1" });
+    const id = await watch(t, {
+      kind: "agent",
+      agent: "assistant",
+      turnId: turn.id,
+      callId: "call_1",
+      channel: turn.channel,
+      address: turn.address,
+    });
     await t.store.finishTurn({
       turnId: turn.id,
       end: { kind: "parked", calls: ["call_1"] },

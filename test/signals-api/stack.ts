@@ -65,6 +65,7 @@ export function openStack(
     ...common,
     policy: () => ALLOW,
     countryOf: () => "US",
+    pairedAddresses: () => [],
     newId: t.newId,
     judge() {},
     onMatched() {},
@@ -79,8 +80,17 @@ export function openStack(
       const id = t.newId("msg");
       const receivedAt = t.clock.now();
       const annotation = annotate(text, from);
-      const signal = { id: signalId(id), messageId: id, channel, from, receivedAt, text, annotation };
-      const { offers, mark } = signals.offers(signal, []);
+      const signal = {
+        id: signalId(id),
+        messageId: id,
+        channel,
+        from,
+        receivedAt,
+        text,
+        numMedia: 0,
+        annotation,
+      };
+      const { offers, mark } = signals.offers(signal);
       const offer = { kind: "offer_signal", messageId: id, offers, at: receivedAt } as const;
       const outcome = await t.store.admit({
         message: t.inbound({ id, channel, from, text, annotation, route: "signal", state: "received" }),
