@@ -10,6 +10,23 @@ CREATE TABLE `attempts` (
 );
 --> statement-breakpoint
 CREATE INDEX `attempts_sid` ON `attempts` (`sid`) WHERE "attempts"."sid" is not null;--> statement-breakpoint
+CREATE TABLE `confirmations` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`turn_id` text NOT NULL,
+	`call_id` text NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`code` text NOT NULL,
+	`state` text NOT NULL,
+	`tries` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `confirmations_call` ON `confirmations` (`turn_id`,`call_id`);--> statement-breakpoint
+CREATE INDEX `confirmations_sender` ON `confirmations` (`channel`,`address`,`created_at`);--> statement-breakpoint
+CREATE INDEX `confirmations_pending` ON `confirmations` (`expires_at`) WHERE "confirmations"."state" = 'pending';--> statement-breakpoint
+CREATE INDEX `confirmations_age` ON `confirmations` (`created_at`);--> statement-breakpoint
 CREATE TABLE `conversations` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,

@@ -23,6 +23,7 @@ import {
   type ReloadOutcome,
   refuseFixed,
 } from "./configuration.ts";
+import { createConfirmations } from "./confirmation.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createAdminApp } from "./http/admin.ts";
@@ -188,11 +189,39 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.error("turn.resume", { watch: watch.id, error: String(error) });
     });
   };
+  const confirmations = createConfirmations({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    store,
+    text,
+    newId,
+    random,
+    clock,
+    log,
+    onAsked() {
+      sendWorker.wake();
+      confirmationWorker.wake();
+    },
+    onResume: () => turnWorker.wake(),
+  });
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
     tools: (turn, paired) =>
-      turnTools({ policy: () => policy, countryOf, store, awaitSignal, builtIn: [], clock }, turn, paired),
+      turnTools(
+        {
+          policy: () => policy,
+          countryOf,
+          store,
+          awaitSignal,
+          builtIn: [],
+          confirm: confirmations.confirm,
+          clock,
+        },
+        turn,
+        paired,
+      ),
     agent: (name) => agents.get(name),
     channelState: channels.state,
     runnable,
@@ -228,7 +257,9 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const outboxRecord = outbox.record;
   const turnWorker = startWorker(turns.queue, { concurrency: TURN_CONCURRENCY, clock, log });
   const sendWorker = startWorker(outbox.queue, { concurrency: SEND_CONCURRENCY, clock, log });
+  const confirmationWorker = startWorker(confirmations.queue, { concurrency: 1, clock, log });
   const wakeAll = () => {
+    confirmationWorker.wake();
     turnWorker.wake();
     sendWorker.wake();
   };
@@ -422,7 +453,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   /** Ends the turns that run, then sends what is due, their replies among it. */
   const finishWork = async (grace: number) => {
     const until = clock.now() + grace;
-    await turnWorker.stop(grace);
+    await Promise.all([turnWorker.stop(grace), confirmationWorker.stop(0)]);
     const sent = new AbortController();
     const timeUp = sleep(clock, Math.max(0, until - clock.now()), sent.signal).catch(() => {});
     await Promise.race([sendWorker.idle(), timeUp]);

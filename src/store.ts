@@ -1,5 +1,6 @@
 import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
+import type { ConfirmationStore, PendingConfirmation } from "./confirmation.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { EventStore, WebhookStore } from "./event-store.ts";
@@ -31,6 +32,7 @@ export interface Store
     PairingStore,
     MessageStore,
     ConversationStore,
+    ConfirmationStore,
     SignalStore,
     EventStore,
     WebhookStore,
@@ -70,6 +72,8 @@ export interface SenderFacts {
   readonly pairingLockedUntil?: number;
   /** Parts of the last reply that wait for `MORE`. */
   readonly held?: HeldReply;
+  /** Calls of the sender's turns that wait for a texted code; absent when there is none. */
+  readonly confirmations?: readonly PendingConfirmation[];
 }
 
 export interface HeldReply {
@@ -140,6 +144,15 @@ export type Effect =
       readonly expected?: string;
     }
   | { readonly kind: "send"; readonly outbound: NewOutbound }
+  /** Lets a call run whose code came back, and queues its turn; `stale` when it no longer waits. */
+  | { readonly kind: "confirm_call"; readonly turnId: string; readonly callId: string; readonly at: number }
+  /** Counts a wrong code against the sender's waiting calls; the fifth gives them up. */
+  | {
+      readonly kind: "wrong_confirmation";
+      readonly channel: string;
+      readonly address: string;
+      readonly at: number;
+    }
   | OfferSignal;
 
 /**

@@ -198,6 +198,30 @@ export const turnJournal = sqliteTable(
   (table) => [index("turn_journal_turn").on(table.turn)],
 );
 
+/** Calls of tools that wait, or waited, until their sender texts a code back. */
+export const confirmations = sqliteTable(
+  "confirmations",
+  {
+    seq: integer("seq").primaryKey(),
+    turnId: text("turn_id").notNull(),
+    callId: text("call_id").notNull(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    code: text("code").notNull(),
+    state: text("state").$type<"pending" | "confirmed" | "given_up">().notNull(),
+    /** Wrong codes so far. */
+    tries: integer("tries").notNull(),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("confirmations_call").on(table.turnId, table.callId),
+    index("confirmations_sender").on(table.channel, table.address, table.createdAt),
+    index("confirmations_pending").on(table.expiresAt).where(sql`${table.state} = 'pending'`),
+    index("confirmations_age").on(table.createdAt),
+  ],
+);
+
 /** The queue of what is to be sent: a row from `pending` until it is known to be with the carrier, or given up. */
 export const outbox = sqliteTable(
   "outbox",

@@ -9,6 +9,7 @@ import { admit, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { createCommits } from "./commits.ts";
+import { createConfirmations } from "./confirmations.ts";
 import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
 import { createEvents, type Referents } from "./events.ts";
@@ -65,6 +66,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     outbox,
     onErased: checkpoints.noteErased,
   });
+  const confirmations = createConfirmations(db, { turns, outbox, senders });
   const watches = createWatches(db);
   const signals = createWatchSignals(db, {
     messages,
@@ -141,7 +143,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   }
 
   return {
-    senderFacts: ({ channel, address, now }) => read(() => senders.facts(channel, address, now)),
+    senderFacts: ({ channel, address, now }) =>
+      read(() => {
+        const facts = senders.facts(channel, address, now);
+        const pending = confirmations.pendingOf(channel, address, now);
+        return pending.length === 0 ? facts : { ...facts, confirmations: pending };
+      }),
     async admit(admission) {
       try {
         return await write(() =>
@@ -151,6 +158,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
             outbox,
             senders,
             conversations,
+            confirmations,
             signals,
             events,
             now: clock.now(),
@@ -172,6 +180,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
     resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
     finishTurn: (finish) => write(() => turns.finish(finish)),
+
+    askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),
+    expireConfirmations: (now) => write(() => confirmations.expire(now)),
+    nextConfirmationExpiry: () => read(confirmations.nextExpiry),
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
     nextSendDue: (channels) => read(() => outbox.nextDue(channels)),
