@@ -36,6 +36,9 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { createRemind } from "./remind.ts";
+import { createReminders } from "./reminders.ts";
+import { createSchedules } from "./schedules.ts";
 import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
@@ -205,6 +208,29 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
     onResume: () => turnWorker.wake(),
   });
+  const timedSeams = {
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    channelState: channels.state,
+    store,
+    text,
+    newId,
+    clock,
+    log,
+    onDelivered() {
+      turnWorker.wake();
+      sendWorker.wake();
+    },
+  };
+  const schedules = createSchedules(timedSeams);
+  const remind = createRemind({
+    settings: () => settings,
+    store,
+    newId,
+    clock,
+    onSet: () => reminderWorker.wake(),
+  });
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
@@ -215,7 +241,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
           countryOf,
           store,
           awaitSignal,
-          builtIn: [],
+          builtIn: [remind],
           confirm: confirmations.confirm,
           clock,
         },
@@ -258,7 +284,11 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const turnWorker = startWorker(turns.queue, { concurrency: TURN_CONCURRENCY, clock, log });
   const sendWorker = startWorker(outbox.queue, { concurrency: SEND_CONCURRENCY, clock, log });
   const confirmationWorker = startWorker(confirmations.queue, { concurrency: 1, clock, log });
+  const reminderWorker = startWorker(createReminders(timedSeams), { concurrency: 1, clock, log });
+  const scheduleWorker = startWorker(schedules.queue, { concurrency: 1, clock, log });
   const wakeAll = () => {
+    reminderWorker.wake();
+    scheduleWorker.wake();
     confirmationWorker.wake();
     turnWorker.wake();
     sendWorker.wake();
@@ -338,6 +368,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
           agents: nextAgents.changed,
         });
         await events.follow();
+        await schedules.follow();
         if (publicListener !== undefined) await connect();
       },
     };
@@ -453,7 +484,10 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   /** Ends the turns that run, then sends what is due, their replies among it. */
   const finishWork = async (grace: number) => {
     const until = clock.now() + grace;
-    await Promise.all([turnWorker.stop(grace), confirmationWorker.stop(0)]);
+    await Promise.all([
+      turnWorker.stop(grace),
+      ...[confirmationWorker, reminderWorker, scheduleWorker].map((worker) => worker.stop(grace)),
+    ]);
     const sent = new AbortController();
     const timeUp = sleep(clock, Math.max(0, until - clock.now()), sent.signal).catch(() => {});
     await Promise.race([sendWorker.idle(), timeUp]);
@@ -475,6 +509,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       await waiting.start();
       await signals.start();
       await awaitSignal.recover();
+      await schedules.follow();
       publicListener = listen({
         address: settings.server.listen,
         fetch: (request) => publicApp.fetch(request),

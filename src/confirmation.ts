@@ -1,10 +1,10 @@
-import { addressKind, isSendable, redactAddress } from "./address.ts";
-import { policyChannel, principalOf } from "./channel.ts";
+import { isSendable, redactAddress } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { NewOutbound } from "./message.ts";
 import { allows, type PolicyEngine } from "./policy.ts";
+import { askRecipient } from "./recipient.ts";
 import type { Settings } from "./settings.ts";
 import type { AdmissionStore } from "./store.ts";
 import type { TextTools } from "./text.ts";
@@ -128,22 +128,7 @@ export function createConfirmations(seams: ConfirmationSeams): Confirmations {
   async function mayText(context: ToolContext): Promise<boolean> {
     const channel = seams.settings().channels[context.channel];
     if (channel === undefined || !isSendable(context.from)) return false;
-    const now = clock.now();
-    const facts = await store.senderFacts({ channel: channel.id, address: context.from, now });
-    const decision = seams.policy().decide({
-      action: "send_message",
-      agent: principalOf(channel),
-      channel: policyChannel(channel),
-      recipient: {
-        address: context.from,
-        kind: addressKind(context.from) ?? "alphanumeric",
-        country: seams.countryOf(context.from),
-        paired: facts.paired !== undefined,
-        inConversation: true,
-      },
-      pairedAddresses: facts.pairedAddresses,
-      now,
-    });
+    const { decision } = await askRecipient(channel, context.from, clock.now(), seams);
     return allows(decision);
   }
 

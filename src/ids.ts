@@ -4,7 +4,9 @@ import type { Clock } from "./clock.ts";
 export type RandomBytes = (count: number) => Uint8Array;
 
 /** Makes ids that sort by the time they were made: `msg_` + 26 characters of Crockford's base 32. */
-export type NewId = (prefix: "msg" | "turn" | "conv" | "pair" | "watch" | "sig" | "tok" | "evt") => string;
+export type NewId = (
+  prefix: "msg" | "turn" | "conv" | "pair" | "watch" | "sig" | "tok" | "evt" | "rem",
+) => string;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 

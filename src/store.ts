@@ -16,6 +16,7 @@ import type {
 } from "./message.ts";
 import type { PairedAddress, Pairing } from "./pairing.ts";
 import type { OfferOutcome, OfferSignal, SignalStore } from "./signal-store.ts";
+import type { ReminderStore, ScheduleStore } from "./timed.ts";
 import type { TokenStore } from "./token-store.ts";
 import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
@@ -33,6 +34,8 @@ export interface Store
     MessageStore,
     ConversationStore,
     ConfirmationStore,
+    ReminderStore,
+    ScheduleStore,
     SignalStore,
     EventStore,
     WebhookStore,

@@ -67,7 +67,7 @@ export function createConfirmations(db: Db, parts: ConfirmationParts): Confirmat
     .from(confirmations)
     .innerJoin(turnsTable, sql`${turnsTable.id} = ${confirmations.turnId} and ${turnsTable.endedAt} is null`)
     .where(and(ofSender, pending, gt(confirmations.expiresAt, param("now"))))
-    .orderBy(asc(confirmations.seq))
+    .orderBy(asc(confirmations.createdAt), asc(confirmations.seq))
     .prepare();
   const wrongTries: Read<Sender & { since: number }, { tries: number | null }> = db
     .select({ tries: sql<number | null>`sum(${confirmations.tries})` })
@@ -82,7 +82,7 @@ export function createConfirmations(db: Db, parts: ConfirmationParts): Confirmat
   const firstExpiry: Read<Record<string, never>, { expiresAt: number }> = db
     .select({ expiresAt: confirmations.expiresAt })
     .from(confirmations)
-    .where(pending)
+    .where(and(pending, gt(confirmations.expiresAt, sql`0`)))
     .orderBy(asc(confirmations.expiresAt))
     .prepare();
   const change: Write<{ seq: number; state: Row["state"]; tries: number }> = db

@@ -23,6 +23,7 @@ import { heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
 import { type Db, param, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
+import { createTimed } from "./timed.ts";
 import { createTokens } from "./tokens.ts";
 import { createTurns } from "./turns.ts";
 import { createWatchSignals, signalOf } from "./watch-signals.ts";
@@ -67,6 +68,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onErased: checkpoints.noteErased,
   });
   const confirmations = createConfirmations(db, { turns, outbox, senders });
+  const timed = createTimed(db, { turns, outbox, senders, conversations });
   const watches = createWatches(db);
   const signals = createWatchSignals(db, {
     messages,
@@ -184,6 +186,17 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),
     expireConfirmations: (now) => write(() => confirmations.expire(now)),
     nextConfirmationExpiry: () => read(confirmations.nextExpiry),
+
+    addReminder: (reminder, most) => write(() => timed.addReminder(reminder, most)),
+    reminders: (channel, address) => read(() => timed.reminders(channel, address)),
+    cancelReminder: (id, channel, address) => write(() => timed.cancelReminder(id, channel, address)),
+    dueReminders: (channels, now, limit) => read(() => timed.dueReminders(channels, now, limit)),
+    nextReminderDue: (channels) => read(() => timed.nextReminderDue(channels)),
+    fireReminder: (fire) => write(() => timed.fireReminder(fire)),
+    followSchedules: (runs) => write(() => timed.followSchedules(runs)),
+    dueSchedules: (now) => read(() => timed.dueSchedules(now)),
+    nextScheduleDue: () => read(timed.nextScheduleDue),
+    fireSchedule: (fire) => write(() => timed.fireSchedule(fire)),
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
     nextSendDue: (channels) => read(() => outbox.nextDue(channels)),
