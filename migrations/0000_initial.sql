@@ -11,6 +11,23 @@ CREATE TABLE `attempts` (
 );
 --> statement-breakpoint
 CREATE INDEX `attempts_sid` ON `attempts` (`sid`) WHERE "attempts"."sid" is not null;--> statement-breakpoint
+CREATE TABLE `confirmations` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`turn_id` text NOT NULL,
+	`call_id` text NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`code` text NOT NULL,
+	`state` text NOT NULL,
+	`tries` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	`expires_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `confirmations_call` ON `confirmations` (`turn_id`,`call_id`);--> statement-breakpoint
+CREATE INDEX `confirmations_sender` ON `confirmations` (`channel`,`address`,`created_at`);--> statement-breakpoint
+CREATE INDEX `confirmations_pending` ON `confirmations` (`expires_at`) WHERE "confirmations"."state" = 'pending';--> statement-breakpoint
+CREATE INDEX `confirmations_age` ON `confirmations` (`created_at`);--> statement-breakpoint
 CREATE TABLE `conversations` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
@@ -207,6 +224,30 @@ CREATE TABLE `raw_parameters` (
 	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
+CREATE TABLE `reminders` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`id` text NOT NULL,
+	`channel` text NOT NULL,
+	`address` text NOT NULL,
+	`agent` text NOT NULL,
+	`kind` text NOT NULL,
+	`content` text NOT NULL,
+	`timezone` text NOT NULL,
+	`cron` text,
+	`next_at` integer NOT NULL,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `reminders_id` ON `reminders` (`id`);--> statement-breakpoint
+CREATE INDEX `reminders_due` ON `reminders` (`channel`,`next_at`);--> statement-breakpoint
+CREATE INDEX `reminders_recipient` ON `reminders` (`channel`,`address`);--> statement-breakpoint
+CREATE TABLE `schedule_runs` (
+	`name` text PRIMARY KEY NOT NULL,
+	`rule` text NOT NULL,
+	`next_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `schedule_runs_due` ON `schedule_runs` (`next_at`);--> statement-breakpoint
 CREATE TABLE `tokens` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
@@ -244,6 +285,7 @@ CREATE TABLE `turns` (
 	`created_at` integer NOT NULL,
 	`not_before` integer NOT NULL,
 	`due_at` integer NOT NULL,
+	`task` text,
 	`lease_until` integer,
 	`ended_at` integer,
 	`error` text,

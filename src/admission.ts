@@ -249,9 +249,14 @@ function effectsOf(
         ...commandEffects(decided.command, decided.key, event, channel, now),
         send(answerTo(decided.command, channel, seams)),
       ];
+    case "confirm": {
+      const { turnId, callId } = decided.confirmation;
+      return [...effects, { kind: "confirm_call", turnId, callId, at: now }];
+    }
     case "turn":
       return [
         ...effects,
+        ...(decided.guess === true ? [{ kind: "wrong_confirmation", ...at, at: now } as const] : []),
         {
           kind: "queue_turn",
           key: decided.key,

@@ -23,6 +23,7 @@ import {
   type ReloadOutcome,
   refuseFixed,
 } from "./configuration.ts";
+import { createConfirmations } from "./confirmation.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createAdminApp } from "./http/admin.ts";
@@ -37,7 +38,10 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { createRemind } from "./remind.ts";
+import { createReminders } from "./reminders.ts";
 import { purgeBefore } from "./retention.ts";
+import { createSchedules } from "./schedules.ts";
 import { createSendMessage } from "./send-message.ts";
 import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
@@ -211,12 +215,59 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     log,
     onSend: () => sendWorker.wake(),
   });
+  const confirmations = createConfirmations({
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    store,
+    text,
+    newId,
+    random,
+    clock,
+    log,
+    onAsked() {
+      sendWorker.wake();
+      confirmationWorker.wake();
+    },
+    onResume: () => turnWorker.wake(),
+  });
+  const timedSeams = {
+    settings: () => settings,
+    policy: () => policy,
+    countryOf,
+    channelState: channels.state,
+    store,
+    text,
+    newId,
+    clock,
+    log,
+    onDelivered() {
+      turnWorker.wake();
+      sendWorker.wake();
+    },
+  };
+  const schedules = createSchedules(timedSeams);
+  const remind = createRemind({
+    settings: () => settings,
+    store,
+    newId,
+    clock,
+    onSet: () => reminderWorker.wake(),
+  });
   const turns = createTurns({
     settings: () => settings,
     policy: () => policy,
     tools: (turn, paired) =>
       turnTools(
-        { policy: () => policy, countryOf, store, awaitSignal, builtIn: [sendMessage], clock },
+        {
+          policy: () => policy,
+          countryOf,
+          store,
+          awaitSignal,
+          builtIn: [remind, sendMessage],
+          confirm: confirmations.confirm,
+          clock,
+        },
         turn,
         paired,
       ),
@@ -262,7 +313,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const outboxRecord = outbox.record;
   const turnWorker = startWorker(turns.queue, { concurrency: TURN_CONCURRENCY, clock, log });
   const sendWorker = startWorker(outbox.queue, { concurrency: SEND_CONCURRENCY, clock, log });
+  const confirmationWorker = startWorker(confirmations.queue, { concurrency: 1, clock, log });
+  const reminderWorker = startWorker(createReminders(timedSeams), { concurrency: 1, clock, log });
+  const scheduleWorker = startWorker(schedules.queue, { concurrency: 1, clock, log });
   const wakeAll = () => {
+    reminderWorker.wake();
+    scheduleWorker.wake();
+    confirmationWorker.wake();
     turnWorker.wake();
     sendWorker.wake();
   };
@@ -353,6 +410,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
           agents: nextAgents.changed,
         });
         await events.follow();
+        await schedules.follow();
         if (publicListener !== undefined) await connect();
       },
     };
@@ -480,7 +538,10 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   /** Ends the turns that run, then sends what is due, their replies among it. */
   const finishWork = async (grace: number) => {
     const until = clock.now() + grace;
-    await turnWorker.stop(grace);
+    await Promise.all([
+      turnWorker.stop(grace),
+      ...[confirmationWorker, reminderWorker, scheduleWorker].map((worker) => worker.stop(grace)),
+    ]);
     const sent = new AbortController();
     const timeUp = sleep(clock, Math.max(0, until - clock.now()), sent.signal).catch(() => {});
     await Promise.race([sendWorker.idle(), timeUp]);
@@ -504,6 +565,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       await signals.start();
       judgeWorker.wake();
       await awaitSignal.recover();
+      await schedules.follow();
       publicListener = listen({
         address: settings.server.listen,
         fetch: (request) => publicApp.fetch(request),

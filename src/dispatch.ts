@@ -1,6 +1,7 @@
 import { addressKind, redactAddress } from "./address.ts";
 import { allowedLabel, policyChannel, principalOf } from "./channel.ts";
 import { asksForMore, type Command, commandIn, optOutKeyword } from "./command.ts";
+import { confirmationCodeIn, confirmedBy, type PendingConfirmation } from "./confirmation.ts";
 import { sessionKey } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { InboundEvent, InboundState, OptOutType, Route } from "./message.ts";
@@ -20,7 +21,10 @@ export type Dispatch = DispatchBase &
     | { readonly action: "help" }
     | { readonly action: "command"; readonly command: Command; readonly key: string }
     | { readonly action: "more"; readonly held: HeldReply }
-    | { readonly action: "turn"; readonly key: string }
+    /** The code of a call that waits for it. */
+    | { readonly action: "confirm"; readonly confirmation: PendingConfirmation }
+    /** `guess`: six digits that are no pending code while a call waits for one. */
+    | { readonly action: "turn"; readonly key: string; readonly guess?: true }
     /** For watches only, or for nobody. */
     | { readonly action: "none" }
   );
@@ -85,12 +89,26 @@ export function dispatch(
   if (base.route !== "message") return { ...base, action: "none" };
 
   const key = sessionKey(channel, event.from, facts.paired !== undefined);
+  const confirmation = confirmationCodeIn(event.body);
+  const waiting = facts.confirmations ?? [];
+  const confirmed = confirmation === undefined ? undefined : confirmedBy(waiting, confirmation, now);
+  // A spent code is nobody else's verification code, so no watch sees it.
+  if (confirmed !== undefined)
+    return {
+      ...base,
+      action: "confirm",
+      confirmation: confirmed,
+      route: "command",
+      state: "handled",
+      signal: false,
+    };
   const command = facts.paired === undefined ? undefined : commandIn(event.body);
   if (command !== undefined)
     return { ...base, action: "command", command, key, route: "command", state: "handled" };
   if (facts.held !== undefined && facts.held.expiresAt > now && asksForMore(event.body))
     return { ...base, action: "more", held: facts.held, route: "command", state: "handled" };
-  return { ...base, action: "turn", key, state: "queued" };
+  const guess = confirmation !== undefined && waiting.length > 0;
+  return { ...base, action: "turn", key, state: "queued", ...(guess ? { guess: true } : {}) };
 }
 
 const OPTED_OUT: Explained = {

@@ -5,7 +5,7 @@ export type RandomBytes = (count: number) => Uint8Array;
 
 /** Makes ids that sort by the time they were made: `msg_` + 26 characters of Crockford's base 32. */
 export type NewId = (
-  prefix: "msg" | "turn" | "conv" | "pair" | "watch" | "sig" | "tok" | "evt" | "media",
+  prefix: "msg" | "turn" | "conv" | "pair" | "watch" | "sig" | "tok" | "evt" | "media" | "rem",
 ) => string;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -1,5 +1,6 @@
 import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
+import type { ConfirmationStore, PendingConfirmation } from "./confirmation.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { EventStore, WebhookStore } from "./event-store.ts";
@@ -17,6 +18,7 @@ import type {
 import type { PairedAddress, Pairing } from "./pairing.ts";
 import type { RetentionStore } from "./retention.ts";
 import type { OfferOutcome, OfferSignal, SignalStore } from "./signal-store.ts";
+import type { ReminderStore, ScheduleStore } from "./timed.ts";
 import type { TokenStore } from "./token-store.ts";
 import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
@@ -34,6 +36,9 @@ export interface Store
     PairingStore,
     MessageStore,
     ConversationStore,
+    ConfirmationStore,
+    ReminderStore,
+    ScheduleStore,
     SignalStore,
     JudgementStore,
     EventStore,
@@ -76,6 +81,8 @@ export interface SenderFacts {
   readonly pairingLockedUntil?: number;
   /** Parts of the last reply that wait for `MORE`. */
   readonly held?: HeldReply;
+  /** Calls of the sender's turns that wait for a texted code; absent when there is none. */
+  readonly confirmations?: readonly PendingConfirmation[];
 }
 
 export interface HeldReply {
@@ -146,6 +153,15 @@ export type Effect =
       readonly expected?: string;
     }
   | { readonly kind: "send"; readonly outbound: NewOutbound }
+  /** Lets a call run whose code came back, and queues its turn; `stale` when it no longer waits. */
+  | { readonly kind: "confirm_call"; readonly turnId: string; readonly callId: string; readonly at: number }
+  /** Counts a wrong code against the sender's waiting calls; the fifth gives them up. */
+  | {
+      readonly kind: "wrong_confirmation";
+      readonly channel: string;
+      readonly address: string;
+      readonly at: number;
+    }
   | OfferSignal;
 
 /**

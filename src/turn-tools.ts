@@ -3,7 +3,7 @@ import type { AwaitSignal } from "./await-signal.ts";
 import type { Clock } from "./clock.ts";
 import { allows, type PolicyEngine } from "./policy.ts";
 import type { TurnStore } from "./store.ts";
-import type { JournalEntry, Tool, TurnTools } from "./tool.ts";
+import type { ConfirmCall, JournalEntry, Tool, TurnTools } from "./tool.ts";
 import type { Turn } from "./turn.ts";
 
 export interface TurnToolsSeams {
@@ -13,6 +13,7 @@ export interface TurnToolsSeams {
   readonly awaitSignal: AwaitSignal;
   /** Further built-in tools. */
   readonly builtIn: readonly Tool[];
+  readonly confirm: ConfirmCall;
   readonly clock: Clock;
 }
 
@@ -31,6 +32,7 @@ export async function turnTools(
   return {
     entries,
     builtIn: [seams.awaitSignal.tool, ...seams.builtIn],
+    confirm: seams.confirm,
     journal: { entries, append: (more) => store.appendJournal(turn.id, more) },
     async authorize(tool, context) {
       const decision = seams.policy().decide({

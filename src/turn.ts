@@ -23,13 +23,23 @@ export interface Turn {
   readonly attempt: number;
   /** A text of it came while the channel was disabled or failed. */
   readonly held: boolean;
+  /** What it is to do, where no text began it. */
+  readonly task?: TurnTask;
   readonly createdAt: number;
+}
+
+/** What a turn is about that a time began and no text. It is done as its recipient. */
+export interface TurnTask {
+  /** A reminder was set by its recipient; a schedule stands in sms.yaml. */
+  readonly kind: "reminder" | "schedule";
+  /** For the agent. */
+  readonly prompt: string;
 }
 
 /** A claimed turn with all a worker needs. */
 export interface ClaimedTurn {
   readonly turn: Turn;
-  /** The texts it answers, oldest first. */
+  /** The texts it answers, oldest first; for a turn with a task its prompt, which is no message. */
   readonly texts: readonly TurnText[];
 }
 

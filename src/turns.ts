@@ -126,8 +126,10 @@ export function createTurns(seams: TurnSeams): Turns {
       const now = clock.now();
       const facts = await store.senderFacts({ channel: channel.id, address: text.from, now });
       const decided = decideRoute(text, channel, facts, seams.policy(), seams.countryOf(text.from), now);
-      if (decided.route === "message" && facts.optedOut) suppressed = "The sender opted out with STOP.";
-      else if (decided.route === "message") {
+      // A schedule is the operator's own: its recipient need not be somebody who may text the agent.
+      const may = decided.route === "message" || claimed.turn.task?.kind === "schedule";
+      if (may && facts.optedOut) suppressed = "The sender opted out with STOP.";
+      else if (may) {
         const label = facts.paired?.label ?? allowedLabel(channel, text.from);
         allowed.push({
           ...text,
@@ -386,6 +388,7 @@ function keyOf(claimed: ClaimedTurn, channel: ChannelSettings, paired: boolean):
 /** A turn that has not begun is for the agent the channel has now; one that has, ends on its own. */
 function withPresentAgent(claimed: ClaimedTurn, channel: ChannelSettings | undefined): ClaimedTurn {
   if (channel?.agent === undefined || claimed.turn.attempt > 1) return claimed;
+  if (claimed.turn.task?.kind === "schedule") return claimed; // it names its own
   return { ...claimed, turn: { ...claimed.turn, agent: channel.agent } };
 }
 

@@ -1,9 +1,9 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { isE164, isSendable } from "../address.ts";
+import { cronProblem } from "../cron.ts";
 import { formatDuration, parseDuration } from "../duration.ts";
 import { nearest } from "../nearest.ts";
 import type { ListenAddress } from "../settings.ts";
-import { cronProblem } from "./cron.ts";
 
 /** A value of the file read completely, or what is wrong with it. `fix` begins with a verb: "write …". */
 export type Read<T> =

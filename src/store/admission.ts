@@ -1,5 +1,6 @@
 import type { Admission, AdmitOutcome, Effect } from "../store.ts";
 import { billedSegments, type LocalDay } from "../usage.ts";
+import type { Confirmations } from "./confirmations.ts";
 import type { Conversations } from "./conversations.ts";
 import type { Events } from "./events.ts";
 import type { Messages } from "./messages.ts";
@@ -15,6 +16,7 @@ export interface AdmissionParts {
   readonly outbox: Outbox;
   readonly senders: Senders;
   readonly conversations: Conversations;
+  readonly confirmations: Confirmations;
   readonly signals: WatchSignals;
   readonly events: Pick<Events, "received">;
   readonly usage: Usage;
@@ -100,6 +102,14 @@ function apply(effect: Effect, seq: number, parts: AdmissionParts): Applied {
       return {};
     case "send":
       return { send: outbox.put(effect.outbound).state === "pending" };
+    case "confirm_call":
+      if (!parts.confirmations.confirm(effect.turnId, effect.callId, effect.at))
+        throw new Stale("the call no longer waits for its code");
+      return { turnDueAt: effect.at };
+    case "wrong_confirmation":
+      return parts.confirmations.wrong(effect.channel, effect.address, effect.at)
+        ? { turnDueAt: effect.at }
+        : {};
     case "offer_signal":
       return { offered: parts.signals.offer(effect) };
   }

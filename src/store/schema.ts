@@ -15,7 +15,7 @@ import type { EventType } from "../event.ts";
 import type { DeliveryState, InboundState, Media, Route } from "../message.ts";
 import type { Scope } from "../token.ts";
 import type { JournalEntry } from "../tool.ts";
-import type { TurnState } from "../turn.ts";
+import type { TurnState, TurnTask } from "../turn.ts";
 import type { WatchFilters, WatchOwner, WatchState } from "../watch.ts";
 
 // The tables. Times are epoch milliseconds. `seq` is the rowid: rows are listed by it, newest first, so every
@@ -172,6 +172,8 @@ export const turns = sqliteTable(
     /** Not before this, by the sender's limit per minute; joining texts do not move it. */
     notBefore: integer("not_before").notNull(),
     dueAt: integer("due_at").notNull(),
+    /** What it is to do, where no text began it. */
+    task: json<TurnTask>("task"),
     leaseUntil: integer("lease_until"),
     endedAt: integer("ended_at"),
     error: json<Explained>("error"),
@@ -205,6 +207,67 @@ export const turnJournal = sqliteTable(
     entry: json<JournalEntry>("entry").notNull(),
   },
   (table) => [index("turn_journal_turn").on(table.turn)],
+);
+
+/** Calls of tools that wait, or waited, until their sender texts a code back. */
+export const confirmations = sqliteTable(
+  "confirmations",
+  {
+    seq: integer("seq").primaryKey(),
+    turnId: text("turn_id").notNull(),
+    callId: text("call_id").notNull(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    code: text("code").notNull(),
+    state: text("state").$type<"pending" | "confirmed" | "given_up">().notNull(),
+    /** Wrong codes so far. */
+    tries: integer("tries").notNull(),
+    createdAt: integer("created_at").notNull(),
+    expiresAt: integer("expires_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("confirmations_call").on(table.turnId, table.callId),
+    index("confirmations_sender").on(table.channel, table.address, table.createdAt),
+    index("confirmations_pending").on(table.expiresAt).where(sql`${table.state} = 'pending'`),
+    index("confirmations_age").on(table.createdAt),
+  ],
+);
+
+/** What people asked to be told at a time. A row goes with its last occurrence. */
+export const reminders = sqliteTable(
+  "reminders",
+  {
+    seq: integer("seq").primaryKey(),
+    id: text("id").notNull(),
+    channel: text("channel").notNull(),
+    address: text("address").notNull(),
+    agent: text("agent").notNull(),
+    kind: text("kind").$type<"text" | "prompt">().notNull(),
+    content: text("content").notNull(),
+    timezone: text("timezone").notNull(),
+    /** Null for one that comes once. */
+    cron: text("cron"),
+    nextAt: integer("next_at").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("reminders_id").on(table.id),
+    index("reminders_due").on(table.channel, table.nextAt),
+    index("reminders_recipient").on(table.channel, table.address),
+  ],
+);
+
+/** When each schedule of sms.yaml is due next. */
+export const scheduleRuns = sqliteTable(
+  "schedule_runs",
+  {
+    name: text("name").primaryKey(),
+    /** What its times follow from. */
+    rule: text("rule").notNull(),
+    /** 0: never again. */
+    nextAt: integer("next_at").notNull(),
+  },
+  (table) => [index("schedule_runs_due").on(table.nextAt)],
 );
 
 /** The queue of what is to be sent: a row from `pending` until it is known to be with the carrier, or given up. */

@@ -10,6 +10,7 @@ import { admit, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { createCommits } from "./commits.ts";
+import { createConfirmations } from "./confirmations.ts";
 import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
 import { createEvents, type Referents } from "./events.ts";
@@ -25,6 +26,7 @@ import { heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
 import { type Db, param, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
+import { createTimed } from "./timed.ts";
 import { createTokens } from "./tokens.ts";
 import { createTurns } from "./turns.ts";
 import { createUsage } from "./usage.ts";
@@ -81,6 +83,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     outbox,
     onErased: checkpoints.noteErased,
   });
+  const confirmations = createConfirmations(db, { turns, outbox, senders });
+  const timed = createTimed(db, { turns, outbox, senders, conversations });
   const watches = createWatches(db);
   const judgements = createJudgements(db, { messages, onErased: checkpoints.noteErased });
   const signals = createWatchSignals(db, {
@@ -161,7 +165,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   }
 
   return {
-    senderFacts: ({ channel, address, now }) => read(() => senders.facts(channel, address, now)),
+    senderFacts: ({ channel, address, now }) =>
+      read(() => {
+        const facts = senders.facts(channel, address, now);
+        const pending = confirmations.pendingOf(channel, address, now);
+        return pending.length === 0 ? facts : { ...facts, confirmations: pending };
+      }),
     async admit(admission) {
       try {
         return await write(() =>
@@ -171,6 +180,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
             outbox,
             senders,
             conversations,
+            confirmations,
             signals,
             events,
             usage,
@@ -194,6 +204,21 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
     resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
     finishTurn: (finish) => write(() => turns.finish(finish)),
+
+    askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),
+    expireConfirmations: (now) => write(() => confirmations.expire(now)),
+    nextConfirmationExpiry: () => read(confirmations.nextExpiry),
+
+    addReminder: (reminder, most) => write(() => timed.addReminder(reminder, most)),
+    reminders: (channel, address) => read(() => timed.reminders(channel, address)),
+    cancelReminder: (id, channel, address) => write(() => timed.cancelReminder(id, channel, address)),
+    dueReminders: (channels, now, limit) => read(() => timed.dueReminders(channels, now, limit)),
+    nextReminderDue: (channels) => read(() => timed.nextReminderDue(channels)),
+    fireReminder: (fire) => write(() => timed.fireReminder(fire)),
+    followSchedules: (runs) => write(() => timed.followSchedules(runs)),
+    dueSchedules: (now) => read(() => timed.dueSchedules(now)),
+    nextScheduleDue: () => read(timed.nextScheduleDue),
+    fireSchedule: (fire) => write(() => timed.fireSchedule(fire)),
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
     nextSendDue: (channels) => read(() => outbox.nextDue(channels)),

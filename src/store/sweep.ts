@@ -2,7 +2,14 @@ import { lte } from "drizzle-orm";
 import { ATTEMPT_WINDOW } from "../pairing.ts";
 import type { Events } from "./events.ts";
 import type { Outbox } from "./outbox.ts";
-import { earlyCallbacks, heldReplies, idempotencyKeys, pairingAttempts, pairingLocks } from "./schema.ts";
+import {
+  confirmations,
+  earlyCallbacks,
+  heldReplies,
+  idempotencyKeys,
+  pairingAttempts,
+  pairingLocks,
+} from "./schema.ts";
 import { type Db, param, type Write } from "./statement.ts";
 
 /** Rows of each kind that one step removes: a few milliseconds. */
@@ -17,6 +24,8 @@ const DAY = 24 * 3_600_000;
 const KEY_KEPT = DAY;
 /** The carrier's own answer comes within seconds; a callback without one is for nothing of ours. */
 const EARLY_KEPT = DAY;
+/** Far longer than a code is good for, and than its wrong guesses count. */
+const CONFIRMATIONS_KEPT = DAY;
 
 /** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
 export function createSweep(db: Db, outbox: Outbox, events: Events): (now: number) => boolean {
@@ -29,6 +38,10 @@ export function createSweep(db: Db, outbox: Outbox, events: Events): (now: numbe
     {
       remove: db.delete(earlyCallbacks).where(lte(earlyCallbacks.at, before)).limit(STEP).prepare(),
       kept: EARLY_KEPT,
+    },
+    {
+      remove: db.delete(confirmations).where(lte(confirmations.createdAt, before)).limit(STEP).prepare(),
+      kept: CONFIRMATIONS_KEPT,
     },
     {
       remove: db.delete(pairingAttempts).where(lte(pairingAttempts.at, before)).limit(STEP).prepare(),

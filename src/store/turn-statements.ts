@@ -28,6 +28,7 @@ export function prepareTurns(db: Db) {
       createdAt: param("createdAt"),
       notBefore: param("notBefore"),
       dueAt: param("dueAt"),
+      task: param("task"),
     })
     .prepare();
   const active: Read<{ key: string }, TurnRow> = db
@@ -44,7 +45,8 @@ export function prepareTurns(db: Db) {
       and(
         is(turns.key, "key"),
         is(turns.channel, "channel"),
-        sql`${turns.endedAt} is null and +${turns.state} = 'queued' and ${turns.attempt} = 1`,
+        sql`${turns.endedAt} is null and +${turns.state} = 'queued' and ${turns.attempt} = 1
+          and ${turns.task} is null`,
         sql`+${turns.address} = +${param("address")} and ${turns.agent} = +${param("agent")}`,
       ),
     )

@@ -3,6 +3,7 @@ import { turnDueAt } from "../conversation.ts";
 import { AppError, type Explained } from "../errors.ts";
 import type { InboundState } from "../message.ts";
 import type { Claim, FinishTurn, QueueTurn } from "../store.ts";
+import type { QueueTask } from "../timed.ts";
 import type { JournalEntry } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
 import type { Conversations } from "./conversations.ts";
@@ -16,6 +17,8 @@ import { prepareTurns, type TurnRow } from "./turn-statements.ts";
 export interface Turns {
   /** Gives the text to a turn; answers when that turn is due. */
   queue(text: number, turn: QueueTurn): number;
+  /** Makes a turn that no text began. */
+  queueTask(turn: QueueTask): void;
   claim(claim: Claim): readonly ClaimedTurn[];
   nextDue(channels: readonly string[]): number | undefined;
   extend(turnIds: readonly string[], until: number): void;
@@ -73,7 +76,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
   } = prepareTurns(db);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
-  function conversationFor(turn: QueueTurn): string {
+  function conversationFor(turn: QueueTurn | QueueTask): string {
     const open = conversations.openOf(turn.key);
     if (open !== undefined) {
       const idle = turn.at - open.lastAt > turn.idleTimeout && anyActive.get({ key: turn.key }) === undefined;
@@ -146,6 +149,12 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     return journal.all({ turn: row.seq }).map(({ entry }) => entry);
   }
 
+  function textsOf(row: TurnRow): ClaimedTurn["texts"] {
+    if (row.task === null) return messages.waiting(row.id).map(textOf);
+    const { id: messageId, address: from, createdAt: receivedAt } = row;
+    return [{ messageId, from, text: row.task.prompt, media: [], receivedAt }];
+  }
+
   function requeueParked(row: TurnRow, at: number): void {
     resume.run({ seq: row.seq, key: row.key, channel: row.channel, at });
   }
@@ -175,10 +184,29 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         createdAt: at,
         notBefore: floor,
         dueAt,
+        task: null,
       });
       messages.setTurn(text, turn.turnId, conversationId);
       conversations.wentOn(conversationId, 1, at);
       return dueAt;
+    },
+    queueTask(turn) {
+      const { turnId, key, channel, address, agent, held, at, task } = turn;
+      const conversationId = conversationFor(turn);
+      insert.run({
+        id: turnId,
+        key,
+        channel,
+        address,
+        agent,
+        conversationId,
+        held,
+        createdAt: at,
+        notBefore: at,
+        dueAt: at,
+        task,
+      });
+      conversations.wentOn(conversationId, 0, at);
     },
     claim({ now, lease, limit, channels }) {
       for (const row of lapsed.all({ now, limit: LOOKED_AT })) requeueOne(row, now);
@@ -192,7 +220,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         if (keys.has(row.key)) continue; // a shared conversation with turns in two channels
         keys.add(row.key);
         start.run({ seq: row.seq, leaseUntil: now + lease });
-        claimed.push({ turn: turnOf(row), texts: messages.waiting(row.id).map(textOf) });
+        claimed.push({ turn: turnOf(row), texts: textsOf(row) });
       }
       return claimed;
     },
@@ -308,6 +336,7 @@ function turnOf(row: TurnRow): Turn {
     state: "running",
     attempt: row.attempt,
     held: row.held,
+    ...(row.task === null ? {} : { task: row.task }),
     createdAt: row.createdAt,
   };
 }

@@ -30,11 +30,33 @@ const NICKNAMES: Readonly<Record<string, string>> = {
 const FORM = 'write five fields "minute hour day-of-month month day-of-week", such as "0 7 * * mon-fri"';
 const LONGEST_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/** When it is due, in local time. An undefined set allows every value. */
+export interface Cron {
+  readonly minutes: ReadonlySet<number> | undefined;
+  readonly hours: ReadonlySet<number> | undefined;
+  readonly days: ReadonlySet<number> | undefined;
+  /** 1 to 12. */
+  readonly months: ReadonlySet<number> | undefined;
+  /** 0 is Sunday. With `days` too, a day that is in either is meant. */
+  readonly weekdays: ReadonlySet<number> | undefined;
+}
+
+export interface CronProblem {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** What is wrong with a cron expression; undefined when it is right and can ever be due. */
+export function cronProblem(text: string): CronProblem | undefined {
+  const parsed = parseCron(text);
+  return "message" in parsed ? parsed : undefined;
+}
+
 /**
- * Checks a cron expression of five fields, each a comma list of `*`, `a`, `a-b`, with `/step` after `*` or a
- * range; months and weekdays also by their English names. Undefined when it is right and can ever be due.
+ * Reads a cron expression of five fields, each a comma list of `*`, `a`, `a-b`, with `/step` after `*` or a
+ * range; months and weekdays also by their English names.
  */
-export function cronProblem(text: string): { readonly message: string; readonly fix: string } | undefined {
+export function parseCron(text: string): Cron | CronProblem {
   const plain = text.trim().toLowerCase();
   const nickname = Object.hasOwn(NICKNAMES, plain) ? NICKNAMES[plain] : undefined;
   if (nickname !== undefined) return { message: "is a cron nickname", fix: `write "${nickname}"` };
@@ -57,11 +79,12 @@ export function cronProblem(text: string): { readonly message: string; readonly 
     }
     values.push(parsed);
   }
-  const [, , days, months, weekdays] = values;
+  const [minutes, hours, days, months, weekdays] = values;
   if (days !== undefined && weekdays === undefined && neverDue(days, months)) {
     return { message: "is never due: no such day is in that month", fix: "write a day that the month has" };
   }
-  return undefined;
+  const sundayFirst = weekdays && new Set([...weekdays].map((day) => day % 7));
+  return { minutes, hours, days, months, weekdays: sundayFirst };
 }
 
 function neverDue(days: ReadonlySet<number>, months: ReadonlySet<number> | undefined): boolean {

@@ -1,0 +1,146 @@
+import { redactAddress } from "./address.ts";
+import { isHeld } from "./admission.ts";
+import type { ChannelState } from "./channel.ts";
+import { type Clock, sleep } from "./clock.ts";
+import { compose } from "./compose.ts";
+import { sessionKey } from "./conversation.ts";
+import { parseCron } from "./cron.ts";
+import type { Explained } from "./errors.ts";
+import type { NewId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import type { NewOutbound } from "./message.ts";
+import { allows, type PolicyDecision } from "./policy.ts";
+import { askRecipient, type RecipientSeams } from "./recipient.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
+import type { TextTools } from "./text.ts";
+import type { Reminder, ReminderStore, TimedDelivery, TimedOutcome } from "./timed.ts";
+import type { Queue } from "./worker.ts";
+import { clockTimeText, localTimeText, nextDue } from "./zoned.ts";
+
+export interface ReminderSeams extends RecipientSeams {
+  readonly settings: () => Settings;
+  readonly channelState: (channel: string) => ChannelState;
+  readonly store: ReminderStore & RecipientSeams["store"];
+  readonly text: TextTools;
+  readonly newId: NewId;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told when a turn or a text was queued. */
+  readonly onDelivered: (outcome: TimedOutcome) => void;
+}
+
+/** A text that comes later than this says when it was meant to, ms. */
+const LATE = 5 * 60_000;
+/** A clock that was set forward, and a machine that slept, are noticed within this, ms. */
+export const LOOK_AGAIN = 30_000;
+/** What the disk refused is tried again after this, ms. */
+const RETRY = 5_000;
+
+/**
+ * Delivers reminders at their time: one occurrence and the time of the next are one transaction, so that none is
+ * delivered twice. What was missed while the service was down comes late, of a repeating one only the last.
+ * Clocks that go back repeat nothing.
+ */
+export function createReminders(seams: ReminderSeams): Queue<Reminder> {
+  const { store, clock, log } = seams;
+  const channels = () => Object.keys(seams.settings().channels);
+
+  async function deliveryOf(reminder: Reminder, channel: ChannelSettings): Promise<TimedDelivery> {
+    const now = clock.now();
+    const { address, kind, content, timezone, nextAt } = reminder;
+    const { decision, facts } = await askRecipient(channel, address, now, seams);
+    const key = sessionKey(channel, address, facts.paired !== undefined);
+    const outbound = (text: string): NewOutbound => ({
+      id: seams.newId("msg"),
+      channel: channel.id,
+      to: address,
+      text,
+      mediaUrls: [],
+      segments: seams.text.segments(text),
+      policies: decision.policies,
+      ...(allows(decision) ? {} : { forbidden: forbiddenBy(decision) }),
+      createdAt: now,
+    });
+    if (kind === "text") {
+      const late = now - nextAt > LATE ? ` (meant for ${clockTimeText(nextAt, timezone)})` : "";
+      const { segmentsPerReply } = seams.settings().limits;
+      const { bodies } = compose(
+        `${content}${late}`,
+        { ...channel.reply, overflow: "truncate" },
+        segmentsPerReply,
+        seams.text,
+      );
+      return { kind: "texts", key, outbound: bodies.map(outbound) };
+    }
+    const prompt = `[Nobody has texted just now. This is due, as this person asked for ${localTimeText(nextAt, timezone)}: do it, then write to the person.]\n${content}`;
+    return {
+      kind: "turn",
+      standIn: outbound(content),
+      turn: {
+        key,
+        turnId: seams.newId("turn"),
+        conversationId: seams.newId("conv"),
+        channel: channel.id,
+        address,
+        agent: channel.agent ?? reminder.agent,
+        idleTimeout: channel.idleTimeout,
+        held: isHeld(seams.channelState(channel.id)),
+        at: now,
+        task: { kind: "reminder", prompt },
+      },
+    };
+  }
+
+  async function deliver(reminder: Reminder): Promise<void> {
+    const channel = seams.settings().channels[reminder.channel];
+    if (channel === undefined) return;
+    const outcome = await store.fireReminder({
+      id: reminder.id,
+      dueAt: reminder.nextAt,
+      nextAt: nextOf(reminder.cron, reminder.timezone, Math.max(reminder.nextAt, clock.now())),
+      delivery: await deliveryOf(reminder, channel),
+    });
+    log.info("reminder.due", {
+      reminder: reminder.id,
+      channel: channel.id,
+      to: redactAddress(reminder.address),
+      outcome,
+    });
+    seams.onDelivered(outcome);
+  }
+
+  return {
+    name: "reminders",
+    claim: (limit, now) => store.dueReminders(channels(), now, limit),
+    async nextDue() {
+      const next = await store.nextReminderDue(channels());
+      return next === undefined ? undefined : Math.min(next, clock.now() + LOOK_AGAIN);
+    },
+    run: (reminder, signal) => retried(() => deliver(reminder), clock, signal),
+  };
+}
+
+/** Lets some time pass after a failure, since the row is due still and is claimed again at once. */
+export async function retried(work: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await sleep(clock, RETRY, signal);
+    throw error;
+  }
+}
+
+/** The next time of an expression that was checked when it was stored; undefined without one. */
+export function nextOf(cron: string | undefined, timezone: string, after: number): number | undefined {
+  if (cron === undefined) return undefined;
+  const parsed = parseCron(cron);
+  return "message" in parsed ? undefined : nextDue(parsed, timezone, after);
+}
+
+export function forbiddenBy(decision: PolicyDecision): Explained {
+  const why = [...decision.policies, ...decision.errors].join(", ") || "no policy permits send_message";
+  return {
+    meaning: `It may not be sent: ${why}.`,
+    fix: "Change the policy that forbids send_message to this recipient.",
+  };
+}

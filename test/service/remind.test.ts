@@ -1,0 +1,253 @@
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type ManualClock, manualClock } from "../support/clock.ts";
+import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
+
+setDefaultTimeout(30_000);
+
+const OTHER = "+15557650001";
+const MINUTE = 60_000;
+let running: Service | undefined;
+let server: ModelServer | undefined;
+
+afterEach(async () => {
+  await running?.close();
+  await server?.stop();
+  running = undefined;
+  server = undefined;
+});
+
+interface World {
+  service: Service;
+  readonly model: ModelServer;
+  readonly clock: ManualClock;
+}
+
+async function start(at: string, config: Readonly<Record<string, unknown>> = {}): Promise<World> {
+  const model = await startModelServer();
+  server = model;
+  const clock = manualClock(Date.parse(at));
+  const service = await startService({
+    clock,
+    config: {
+      channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
+      agents: {
+        assistant: {
+          type: "llm",
+          provider: "openai-compatible",
+          base_url: model.baseUrl,
+          model: "scripted",
+          tools: ["remind"],
+        },
+      },
+      timezone: "Europe/Berlin",
+      ...config,
+    },
+  });
+  running = service;
+  await service.pair();
+  return { service, model, clock };
+}
+
+/** Has the agent call `remind`; resolves with what it was told. */
+async function remind(world: World, args: Readonly<Record<string, unknown>>, phone = PHONE): Promise<string> {
+  const { service, model } = world;
+  const before = (await service.inbox(phone)).length;
+  model.script({ toolCalls: [{ name: "remind", arguments: args }] }, { text: "Done." });
+  await service.text(phone, "remind me");
+  await service.received(phone, before + 1);
+  const last = model.requests.at(-1)?.body.messages ?? [];
+  return String(last.findLast((message) => message.role === "tool")?.content);
+}
+
+/** Lets the service be down until `at`, then starts it again. */
+async function downUntil(world: World, at: string): Promise<void> {
+  await world.service.stop();
+  await world.clock.advance(Date.parse(at) - world.clock.now());
+  world.service = await world.service.restart();
+  running = world.service;
+}
+
+async function due(world: World, count: number, event = "reminder.due"): Promise<void> {
+  await world.service.logged(event, {}, count);
+}
+
+/** The outbound texts the service has made since `since`, newest first. */
+async function outbound(world: World, since: number) {
+  const { body } = await world.service.api("GET", "/messages?direction=outbound&limit=50");
+  return (
+    body.items as { text: string; state: string; created_at: string; error?: { meaning: string } }[]
+  ).filter((item) => Date.parse(item.created_at) >= since);
+}
+
+describe("a reminder", () => {
+  test("set by text arrives at its minute after a restart and across the change to summer time", async () => {
+    const world = await start("2026-03-28T20:00:00Z");
+    expect(await remind(world, { text: "Take the pills", at: "07:30" })).toContain(
+      "Sunday, 29 March 2026, 07:30 (Europe/Berlin)",
+    );
+    await downUntil(world, "2026-03-29T05:29:00Z");
+    await world.clock.advance(59_000);
+    expect(await outbound(world, Date.parse("2026-03-29T00:00:00Z"))).toEqual([]);
+    await world.clock.advance(2_000);
+    await due(world, 1);
+    const texts = await world.service.received(PHONE, 1);
+    expect(texts.map(({ text }) => text)).toEqual(["Take the pills"]);
+    const [made] = await outbound(world, Date.parse("2026-03-29T00:00:00Z"));
+    expect(made?.created_at.slice(0, 16)).toBe("2026-03-29T05:30");
+  });
+
+  test("that repeats stays at its time across the change to winter time, each time once", async () => {
+    const world = await start("2026-10-23T20:00:00Z");
+    await remind(world, { text: "Good morning", repeat: "daily", time: "07:30" });
+    const since = world.clock.now() + 1;
+    for (const [i, at] of [
+      "2026-10-24T05:30:00Z",
+      "2026-10-25T06:30:00Z",
+      "2026-10-26T06:30:00Z",
+    ].entries()) {
+      await downUntil(world, new Date(Date.parse(at) - MINUTE).toISOString());
+      expect(await outbound(world, since)).toHaveLength(i);
+      await world.clock.advance(2 * MINUTE);
+      await due(world, 1);
+      await world.clock.advance(2 * MINUTE);
+      const made = await outbound(world, since);
+      expect(made).toHaveLength(i + 1);
+      expect(made[0]?.created_at.slice(0, 16)).toBe(at.slice(0, 16));
+    }
+  });
+
+  test("missed while the service was down comes late and says so, a repeating one only once", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { text: "Water the plants", repeat: "daily", time: "07:30" });
+    const since = world.clock.now() + 1;
+    await downUntil(world, "2026-05-08T10:00:00Z");
+    await world.service.received(PHONE, 1);
+    await world.clock.advance(5 * MINUTE);
+    expect((await outbound(world, since)).map(({ text }) => text)).toEqual([
+      "Water the plants (meant for 07:30)",
+    ]);
+    await downUntil(world, "2026-05-08T10:30:00Z");
+    await world.clock.advance(5 * MINUTE);
+    expect(await outbound(world, since)).toHaveLength(1);
+  });
+
+  test("with a prompt runs the agent at that time in the same conversation", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { prompt: "Say how the garden is", in_minutes: 10 });
+    world.model.script({ text: "The garden is dry." });
+    await world.clock.advance(10 * MINUTE);
+    const texts = await world.service.received(PHONE, 3);
+    expect(texts.at(-1)?.text).toBe("The garden is dry.");
+    expect(JSON.stringify(world.model.requests.at(-1)?.body.messages)).toContain("Say how the garden is");
+    expect((await world.service.api("GET", "/conversations")).body.items).toHaveLength(1);
+    await world.clock.advance(30 * MINUTE);
+    expect(world.model.requests).toHaveLength(3);
+  });
+
+  test("is listed for and cancelled by nobody but its recipient", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await world.service.pair(OTHER);
+    const set = JSON.parse(
+      (await remind(world, { text: "Secret", in_minutes: 30 })).match(/\{.*\}/s)?.[0] ?? "",
+    );
+    expect(await remind(world, { action: "list" }, OTHER)).not.toContain("Secret");
+    expect(await remind(world, { action: "cancel", id: set.id }, OTHER)).toContain("no such reminder");
+    expect(await remind(world, { action: "list" })).toContain("Secret");
+    expect(await remind(world, { action: "cancel", id: set.id })).toContain("cancelled");
+    const since = world.clock.now();
+    await world.clock.advance(31 * MINUTE);
+    expect(await outbound(world, since + 1)).toEqual([]);
+  });
+
+  test("does not reach a recipient who has opted out, be it a text or a prompt, and says why", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { text: "Tea", in_minutes: 10 });
+    await remind(world, { prompt: "Make tea", in_minutes: 11 });
+    const asked = world.model.requests.length;
+    await world.service.admitted(PHONE, "STOP");
+    const since = world.clock.now() + 1;
+    await world.clock.advance(12 * MINUTE);
+    await due(world, 2);
+    const made = await outbound(world, since);
+    expect(made.map(({ text, state }) => [text, state])).toEqual([
+      ["Make tea", "suppressed"],
+      ["Tea", "suppressed"],
+    ]);
+    for (const { error } of made) expect(error?.meaning).toContain("opted out");
+    expect((await world.service.inbox(PHONE)).filter(({ text }) => /tea/i.test(text ?? ""))).toEqual([]);
+    expect(world.model.requests).toHaveLength(asked);
+  });
+
+  test("with a prompt is not run for somebody who may no longer text the agent", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { prompt: "Unlock the door", in_minutes: 10 });
+    const asked = world.model.requests.length;
+    await world.service.api("DELETE", `/channels/sms/addresses/${encodeURIComponent(PHONE)}`);
+    await world.clock.advance(11 * MINUTE);
+    await world.service.logged("turn.denied");
+    expect(world.model.requests).toHaveLength(asked);
+  });
+
+  test("that is asked for wrongly is refused in words the model can act on", async () => {
+    const world = await start("2026-03-28T20:00:00Z");
+    const wrong: [Record<string, unknown>, string][] = [
+      [{ text: "x" }, "exactly one of"],
+      [{ at: "07:30" }, "either text"],
+      [{ text: "x", at: "2026-03-28T12:00" }, "is over"],
+      [{ text: "x", at: "2026-02-30T12:00" }, "no day of the calendar"],
+      [{ text: "x", cron: "* * * * *" }, "more than 24 times a day"],
+      [{ text: "x", at: "07:30", timezone: "Europe/Nowhere" }, "no time zone"],
+      [{ text: "x", repeat: "weekly", time: "07:30" }, "needs weekday"],
+    ];
+    for (const [args, words] of wrong) expect(await remind(world, args)).toContain(words);
+  });
+});
+
+describe("a schedule", () => {
+  const scheduled = (missed: "skip" | "run_once") => ({
+    home: { channel: "sms", address: PHONE },
+    schedules: [{ name: "morning", cron: "0 7 * * *", agent: "assistant", prompt: "Weather", missed }],
+  });
+
+  test("has its prompt run at its local time, and the reply goes home", async () => {
+    const world = await start("2026-03-28T20:00:00Z", scheduled("skip"));
+    await downUntil(world, "2026-03-29T04:59:30Z");
+    world.model.script({ text: "Sunny." });
+    await world.clock.advance(MINUTE);
+    expect((await world.service.received(PHONE, 1)).at(-1)?.text).toBe("Sunny.");
+    expect(JSON.stringify(world.model.requests.at(-1)?.body.messages)).toContain("Weather");
+    await world.clock.advance(10 * MINUTE);
+    expect(world.model.requests).toHaveLength(1);
+  });
+
+  test("that was missed is left out with skip", async () => {
+    const world = await start("2026-05-04T20:00:00Z", scheduled("skip"));
+    await downUntil(world, "2026-05-06T10:00:00Z");
+    expect((await world.service.logged("schedule.due"))[0]?.fields).toMatchObject({ outcome: "skipped" });
+    await world.clock.advance(MINUTE);
+    expect(world.model.requests).toHaveLength(0);
+  });
+
+  test("that was missed several times is run once with run_once", async () => {
+    const world = await start("2026-05-04T20:00:00Z", scheduled("run_once"));
+    world.model.script({ text: "Late, but sunny." });
+    await downUntil(world, "2026-05-07T10:00:00Z");
+    expect((await world.service.received(PHONE, 1)).at(-1)?.text).toBe("Late, but sunny.");
+    await downUntil(world, "2026-05-07T11:00:00Z");
+    await world.clock.advance(5 * MINUTE);
+    expect(world.model.requests).toHaveLength(1);
+  });
+
+  test("sends nothing to a home that has opted out, and says why", async () => {
+    const world = await start("2026-05-05T04:59:00Z", scheduled("skip"));
+    await world.service.admitted(PHONE, "STOP");
+    const since = world.clock.now() + 1;
+    await world.clock.advance(2 * MINUTE);
+    await due(world, 1, "schedule.due");
+    const made = await outbound(world, since);
+    expect(made).toMatchObject([{ text: "Weather", state: "suppressed" }]);
+    expect(made[0]?.error?.meaning).toContain("opted out");
+    expect(world.model.requests).toHaveLength(0);
+  });
+});
