@@ -74,5 +74,10 @@ export function maskSignal(caller: Caller, signal: Signal): Signal {
 export function maskMessage<Kept extends Message>(caller: Caller, message: Kept): Kept {
   if (seesCodes(caller) || message.text === undefined) return message;
   if (message.route === "signal") return { ...message, text: MASK };
-  return { ...message, text: redactCodes(message.text, annotate(message.text, message.from)) };
+  return { ...message, text: maskLinks(redactCodes(message.text, annotate(message.text, message.from))) };
+}
+
+/** A link may sign somebody in, whatever the words around it: only its host is shown. */
+function maskLinks(text: string): string {
+  return text.replace(/(\bhttps?:\/\/[^\s/?#]+)[/?#]\S*/gi, `$1/${MASK}`);
 }

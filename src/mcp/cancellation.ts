@@ -20,7 +20,9 @@ export function createCancellations(newName: () => string): Cancellations {
   const running = new Map<string, AbortController>();
   const keyOf = (request: Request | undefined, id: RequestId): string | undefined => {
     const session = request?.headers.get(SESSION);
-    return session ? `${session} ${JSON.stringify(id)}` : undefined;
+    // Session names are the clients' own, so the credential belongs to the key: nobody cancels another's call.
+    const credential = request?.headers.get("authorization") ?? "";
+    return session ? JSON.stringify([credential, session, id]) : undefined;
   };
   return {
     signalOf(context) {

@@ -1,4 +1,4 @@
-import { lte } from "drizzle-orm";
+import { and, lte, sql } from "drizzle-orm";
 import { ATTEMPT_WINDOW } from "../pairing.ts";
 import type { Events } from "./events.ts";
 import type { Outbox } from "./outbox.ts";
@@ -9,6 +9,9 @@ import {
   idempotencyKeys,
   pairingAttempts,
   pairingLocks,
+  watches,
+  watchKeys,
+  watchSignals,
 } from "./schema.ts";
 import { type Db, param, type Write } from "./statement.ts";
 
@@ -26,6 +29,9 @@ const KEY_KEPT = DAY;
 const EARLY_KEPT = DAY;
 /** Far longer than a code is good for, and than its wrong guesses count. */
 const CONFIRMATIONS_KEPT = DAY;
+
+/** Waits that caught nothing are of no interest for long; a busy waiter makes one every half minute. */
+const EMPTY_WATCHES_KEPT = 3_600_000;
 
 /** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
 export function createSweep(db: Db, outbox: Outbox, events: Events): (now: number) => boolean {
@@ -50,6 +56,24 @@ export function createSweep(db: Db, outbox: Outbox, events: Events): (now: numbe
     {
       remove: db.delete(pairingLocks).where(lte(pairingLocks.until, before)).limit(STEP).prepare(),
       kept: 0,
+    },
+    {
+      remove: db.delete(watchKeys).where(lte(watchKeys.until, before)).limit(STEP).prepare(),
+      kept: 0,
+    },
+    {
+      remove: db
+        .delete(watches)
+        .where(
+          and(
+            lte(watches.endedAt, before),
+            sql`not exists (select 1 from ${watchSignals} where ${watchSignals.watch} = ${watches.seq})
+              and not exists (select 1 from ${watchKeys} where ${watchKeys.watch} = ${watches.seq})`,
+          ),
+        )
+        .limit(STEP)
+        .prepare(),
+      kept: EMPTY_WATCHES_KEPT,
     },
     {
       remove: db.delete(heldReplies).where(lte(heldReplies.expiresAt, before)).limit(STEP).prepare(),
