@@ -77,7 +77,10 @@ export function maskMessage<Kept extends Message>(caller: Caller, message: Kept)
   return { ...message, text: maskLinks(redactCodes(message.text, annotate(message.text, message.from))) };
 }
 
+/** Addresses with a path, a query or a fragment; after a full stop and a name, a scheme is not needed for one. */
+const LINK = /([a-z]:\/\/[^\s/?#]+)[/?#]\S*|([\p{L}\p{N}-]\.\p{L}{2,24}(?::\d{1,5})?)[/?#]\S+/giu;
+
 /** A link may sign somebody in, whatever the words around it: only its host is shown. */
 function maskLinks(text: string): string {
-  return text.replace(/(\bhttps?:\/\/[^\s/?#]+)[/?#]\S*/gi, `$1/${MASK}`);
+  return text.replace(LINK, (_, schemed?: string, bare?: string) => `${schemed ?? bare}/${MASK}`);
 }

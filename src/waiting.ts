@@ -38,8 +38,8 @@ export interface WaitOptions {
  */
 export interface Waiting {
   /**
-   * Waits for one signal. A time-out is an answer. Rejects with AppError `unavailable` when `abort` does, or when
-   * the service stops.
+   * Waits for one signal. A time-out is an answer. When `abort` does, rejects with its reason where that is an
+   * AppError (the token was revoked), otherwise with `unavailable`; with that too when the service stops.
    *
    * Without a key the wait ends with its caller: nothing is claimed for someone who is gone. With a key it goes
    * on to its time, and whoever comes back with the key within ten minutes gets the signal it caught; when it
@@ -110,7 +110,7 @@ export function createWaiting(seams: WaitingSeams): Waiting {
     async awaitSignal(request, { caller, idempotencyKey }, abort) {
       const wait = read("await", request, caller);
       const ended = new AbortController();
-      const leave = () => ended.abort(gone());
+      const leave = () => ended.abort(abort.reason instanceof AppError ? abort.reason : gone());
       const stop = () => ended.abort(serviceStops());
       if (abort.aborted) leave();
       if (stopping.signal.aborted) stop();

@@ -9,6 +9,8 @@ import {
   idempotencyKeys,
   pairingAttempts,
   pairingLocks,
+  turnJournal,
+  turns,
   watches,
   watchKeys,
   watchSignals,
@@ -32,10 +34,19 @@ const CONFIRMATIONS_KEPT = DAY;
 
 /** Waits that caught nothing are of no interest for long; a busy waiter makes one every half minute. */
 const EMPTY_WATCHES_KEPT = 3_600_000;
+/** What a watch caught can be looked up for a week after its end; the texts have their own retention. */
+const WATCHES_KEPT = 7 * DAY;
 
 /** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
 export function createSweep(db: Db, outbox: Outbox, events: Events): (now: number) => boolean {
   const before = param("before");
+  // A key leads to its watch as long as it lives, and a turn needs its own until it has ended.
+  const unneeded = sql`not exists (select 1 from ${watchKeys} where ${watchKeys.watch} = ${watches.seq})
+    and not exists (select 1 from ${turns} where ${turns.id} = ${watches.turnId} and ${turns.endedAt} is null)`;
+  const empty = sql`not exists (select 1 from ${watchSignals} where ${watchSignals.watch} = ${watches.seq})`;
+  // By what the watch caught, the erasing of codes finds the journals that tell them.
+  const untold = sql`not exists (select 1 from ${turns} join ${turnJournal} on ${turnJournal.turn} = ${turns.seq}
+    where ${turns.id} = ${watches.turnId})`;
   const removals: readonly { readonly remove: Write<{ before: number }>; readonly kept: number }[] = [
     {
       remove: db.delete(idempotencyKeys).where(lte(idempotencyKeys.createdAt, before)).limit(STEP).prepare(),
@@ -64,16 +75,18 @@ export function createSweep(db: Db, outbox: Outbox, events: Events): (now: numbe
     {
       remove: db
         .delete(watches)
-        .where(
-          and(
-            lte(watches.endedAt, before),
-            sql`not exists (select 1 from ${watchSignals} where ${watchSignals.watch} = ${watches.seq})
-              and not exists (select 1 from ${watchKeys} where ${watchKeys.watch} = ${watches.seq})`,
-          ),
-        )
+        .where(and(lte(watches.endedAt, before), empty, unneeded))
         .limit(STEP)
         .prepare(),
       kept: EMPTY_WATCHES_KEPT,
+    },
+    {
+      remove: db
+        .delete(watches)
+        .where(and(lte(watches.endedAt, before), untold, unneeded))
+        .limit(STEP)
+        .prepare(),
+      kept: WATCHES_KEPT,
     },
     {
       remove: db.delete(heldReplies).where(lte(heldReplies.expiresAt, before)).limit(STEP).prepare(),

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { JudgeRequest } from "../../src/agent.ts";
 import { createAgent } from "../../src/agents/create.ts";
 import type { LlmAgent } from "../../src/settings.ts";
@@ -6,6 +6,9 @@ import { endAll, hasty, llmAgent, serve, systemOf } from "../agents/llm.ts";
 import { failureOf, never, seams } from "../agents/support.ts";
 import type { ModelAnswer, ModelServer } from "../support/model-server.ts";
 import { echoAgentSettings } from "./support.ts";
+
+// A busy machine takes its time.
+setDefaultTimeout(20_000);
 
 afterEach(endAll);
 

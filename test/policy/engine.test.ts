@@ -286,7 +286,7 @@ test("what is left out of a request, or remembered, never changes a decision", (
     }),
     { numRuns: 100 },
   );
-});
+}, 20_000);
 
 /** The decision by Cedar itself over everything the question holds. */
 function whole(engine: PolicyEngine, asked: Omit<ReturnType<typeof receive>, "action">) {

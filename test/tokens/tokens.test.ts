@@ -99,7 +99,9 @@ describe("a token", () => {
     );
     await service.api("DELETE", `/tokens/${id}`);
     await stream.ended;
-    expect((await waiting).status).not.toBe(200);
+    const ended = await waiting;
+    expect(ended.status).toBe(401);
+    expect(ended.body.detail).toBe("The token was revoked.");
     const told = stream.told.length;
     await service.admitted(PHONE, "after the end");
     await service.admitted("22000", "Your code is 482913", "+15550100002");
