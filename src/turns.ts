@@ -1,41 +1,25 @@
-import { addressKind, redactAddress } from "./address.ts";
+import { redactAddress } from "./address.ts";
 import { type Agent, AgentFailure, type AgentReply, type TurnRequest } from "./agent.ts";
-import type { Carrier } from "./carrier.ts";
-import { allowedLabel, type ChannelState, policyChannel, principalOf } from "./channel.ts";
-import { type CancelTimer, type Clock, sleep } from "./clock.ts";
+import type { ChannelState } from "./channel.ts";
+import { type CancelTimer, sleep } from "./clock.ts";
 import { compose, HELD_FOR } from "./compose.ts";
 import { sessionKey } from "./conversation.ts";
-import { decideRoute } from "./dispatch.ts";
 import { AppError, type Explained } from "./errors.ts";
-import type { NewId } from "./ids.ts";
-import type { Log } from "./log.ts";
-import type { NewOutbound } from "./message.ts";
-import { allows, type PolicyEngine } from "./policy.ts";
-import type { AgentSettings, ChannelSettings, Settings } from "./settings.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
 import type { FinishTurn, HeldReply, Store } from "./store.ts";
-import type { TextTools } from "./text.ts";
-import type { JournalEntry, TurnTools } from "./tool.ts";
-import type { ClaimedTurn, Turn, TurnText } from "./turn.ts";
-import { withPictures } from "./turn-media.ts";
+import type { ClaimedTurn, Turn } from "./turn.ts";
+import { type CheckSeams, checkAgain } from "./turn-check.ts";
+import { addressed, type TurnReplySeams } from "./turn-reply.ts";
+import { type TurnRequestSeams, turnRequest } from "./turn-request.ts";
 import type { Queue } from "./worker.ts";
 
-export interface TurnSeams {
+export interface TurnSeams extends CheckSeams, TurnRequestSeams, TurnReplySeams {
   readonly settings: () => Settings;
-  readonly policy: () => PolicyEngine;
   readonly agent: (name: string) => Agent | undefined;
   readonly channelState: (channel: string) => ChannelState;
   /** Channels whose turns may run now. */
   readonly runnable: () => readonly string[];
-  readonly countryOf: (address: string) => string;
-  /** What the pictures of a channel's texts are fetched from. */
-  readonly carrier: (channel: string) => Pick<Carrier, "fetchMedia"> | undefined;
   readonly store: Store;
-  readonly text: TextTools;
-  readonly newId: NewId;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** The tools of a turn of an llm agent. */
-  readonly tools: (turn: Turn, paired: boolean) => Promise<TurnTools & { entries: readonly JournalEntry[] }>;
   /** Told when an agent gave no reply: which one, and what kind of failure it was. */
   readonly onFailed: (turn: Turn, kind: string) => void;
   /** Told after a turn's end is durable and there is something to send. */
@@ -78,7 +62,7 @@ export function createTurns(seams: TurnSeams): Turns {
       });
       return;
     }
-    const { allowed, rerouted, suppressed } = await checkAgain(claimed, channel);
+    const { allowed, rerouted, suppressed } = await checkAgain(claimed, channel, seams);
     if (allowed.length === 0) {
       await finish(
         claimed,
@@ -94,7 +78,7 @@ export function createTurns(seams: TurnSeams): Turns {
     const signal = AbortSignal.any([abort.signal, stop]);
     const beat = heartbeat(turn.id);
     try {
-      const request = await requestOf(claimed, allowed, channel, signal);
+      const request = await turnRequest(claimed, allowed, channel, seams, signal);
       const reply = await answer(agent, request, signal);
       const ended = await conclude(claimed, channel, reply, rerouted);
       log.info("turn.done", {
@@ -117,86 +101,6 @@ export function createTurns(seams: TurnSeams): Turns {
     }
   }
 
-  /** Mode and policies of this moment decide again; who opted out meanwhile gets no turn. */
-  async function checkAgain(claimed: ClaimedTurn, channel: ChannelSettings) {
-    const allowed: (TurnText & { readonly paired: boolean; readonly label?: string })[] = [];
-    const rerouted: FinishTurn["rerouted"][number][] = [];
-    let suppressed: string | undefined;
-    for (const text of claimed.texts) {
-      const now = clock.now();
-      const facts = await store.senderFacts({ channel: channel.id, address: text.from, now });
-      const decided = decideRoute(text, channel, facts, seams.policy(), seams.countryOf(text.from), now);
-      // A schedule is the operator's own: its recipient need not be somebody who may text the agent.
-      const may = decided.route === "message" || claimed.turn.task?.kind === "schedule";
-      if (may && facts.optedOut) suppressed = "The sender opted out with STOP.";
-      else if (may) {
-        const label = facts.paired?.label ?? allowedLabel(channel, text.from);
-        allowed.push({
-          ...text,
-          paired: facts.paired !== undefined,
-          ...(label === undefined ? {} : { label }),
-        });
-      } else {
-        log.info("turn.denied", {
-          turn: claimed.turn.id,
-          message: text.messageId,
-          policies: decided.policies,
-        });
-        const { route, keepText, policies } = decided;
-        rerouted.push({ messageId: text.messageId, route: keepText ? route : "dropped", keepText, policies });
-      }
-    }
-    return { allowed, rerouted, suppressed };
-  }
-
-  async function requestOf(
-    claimed: ClaimedTurn,
-    allowed: readonly (TurnText & { readonly paired: boolean; readonly label?: string })[],
-    channel: ChannelSettings,
-    signal: AbortSignal,
-  ): Promise<TurnRequest> {
-    const { turn } = claimed;
-    const llm = seams.settings().agents[turn.agent]?.type === "llm";
-    // Other agents get the URLs, and fetch what they want to see.
-    const carrier = llm ? seams.carrier(channel.id) : undefined;
-    const texts =
-      carrier === undefined ? allowed : await withPictures(allowed, carrier.fetchMedia, clock, signal);
-    const tools = llm ? await seams.tools(turn, texts[0]?.paired ?? false) : undefined;
-    const limit = historyLimit(seams.settings().agents[turn.agent]);
-    const history = await store.history(turn.conversationId, Math.max(0, limit - texts.length));
-    const label = texts.at(-1)?.label;
-    // A turn that was parked goes on where it was; what was said since then comes after its own texts.
-    const resumed = (tools?.entries.length ?? 0) > 0;
-    const since = resumed ? (texts.at(-1)?.receivedAt ?? 0) : Number.POSITIVE_INFINITY;
-    const [earlier, meanwhile] = [
-      history.filter((entry) => entry.at <= since),
-      history.filter((entry) => entry.at > since),
-    ];
-    return {
-      turnId: turn.id,
-      channel: channel.id,
-      agent: turn.agent,
-      conversationId: turn.conversationId,
-      from: turn.address,
-      ...(label === undefined ? {} : { label }),
-      text: texts
-        .map((text) => text.text)
-        .filter((text) => text !== "")
-        .join("\n"),
-      media: texts.flatMap((text) => text.media),
-      messages: [
-        ...earlier.map(({ role, text, media }) => ({ role, text, media })),
-        ...texts.map(({ text, media }) => ({ role: "user" as const, text, media })),
-      ],
-      ...(meanwhile.length === 0
-        ? {}
-        : { meanwhile: meanwhile.map(({ role, text, media }) => ({ role, text, media })) }),
-      ...(tools === undefined ? {} : { tools }),
-      timezone: seams.settings().timezone,
-      now: clock.now(),
-    };
-  }
-
   async function conclude(
     claimed: ClaimedTurn,
     channel: ChannelSettings,
@@ -210,7 +114,7 @@ export function createTurns(seams: TurnSeams): Turns {
     const composed = compose(reply.text ?? "", channel.reply, limits.segmentsPerReply, seams.text);
     const media = reply.mediaUrls ?? [];
     const bodies = composed.bodies.length === 0 && media.length > 0 ? [""] : composed.bodies;
-    const replies = await addressed(claimed, channel, bodies, media);
+    const replies = await addressed(claimed, channel, bodies, media, seams);
     const held: HeldReply | undefined =
       composed.held.length === 0
         ? undefined
@@ -225,53 +129,6 @@ export function createTurns(seams: TurnSeams): Turns {
         ...(reply.usage === undefined ? {} : { usage: reply.usage }),
       },
     );
-  }
-
-  /** A reply is a send like any other: `send_message` may forbid it, and then it is shown, not sent. */
-  async function addressed(
-    claimed: ClaimedTurn,
-    channel: ChannelSettings,
-    bodies: readonly string[],
-    media: readonly string[],
-  ): Promise<readonly NewOutbound[]> {
-    if (bodies.length === 0) return [];
-    const { turn } = claimed;
-    const now = clock.now();
-    const facts = await store.senderFacts({ channel: channel.id, address: turn.address, now });
-    const decision = seams.policy().decide({
-      action: "send_message",
-      agent: principalOf(channel),
-      channel: policyChannel(channel),
-      recipient: {
-        address: turn.address,
-        kind: addressKind(turn.address) ?? "alphanumeric",
-        country: seams.countryOf(turn.address),
-        paired: facts.paired !== undefined,
-        inConversation: true,
-      },
-      pairedAddresses: facts.pairedAddresses,
-      now,
-    });
-    const forbidden: Explained | undefined = allows(decision)
-      ? undefined
-      : {
-          meaning: `The reply may not be sent: ${[...decision.policies, ...decision.errors].join(", ") || "no policy permits send_message"}.`,
-          fix: "Change the policy that forbids send_message to this recipient.",
-        };
-    if (forbidden !== undefined) log.warn("reply.forbidden", { turn: turn.id, policies: decision.policies });
-    return bodies.map((body, index) => ({
-      id: seams.newId("msg"),
-      channel: channel.id,
-      to: turn.address,
-      text: body,
-      mediaUrls: index === 0 ? media : [],
-      segments: seams.text.segments(body),
-      conversationId: turn.conversationId,
-      turnId: turn.id,
-      policies: decision.policies,
-      ...(forbidden === undefined ? {} : { forbidden }),
-      createdAt: now,
-    }));
   }
 
   async function fail(
@@ -291,7 +148,7 @@ export function createTurns(seams: TurnSeams): Turns {
       error: error instanceof AgentFailure ? error.kind : String(error),
     });
     seams.onFailed(claimed.turn, error instanceof AgentFailure ? error.kind : "internal error");
-    const replies = await addressed(claimed, channel, [APOLOGY], []);
+    const replies = await addressed(claimed, channel, [APOLOGY], [], seams);
     await finish(
       claimed,
       {
@@ -390,10 +247,6 @@ function withPresentAgent(claimed: ClaimedTurn, channel: ChannelSettings | undef
   if (channel?.agent === undefined || claimed.turn.attempt > 1) return claimed;
   if (claimed.turn.task?.kind === "schedule") return claimed; // it names its own
   return { ...claimed, turn: { ...claimed.turn, agent: channel.agent } };
-}
-
-function historyLimit(agent: AgentSettings | undefined): number {
-  return agent?.type === "llm" ? agent.history : 40;
 }
 
 /** The agent's answer, or the abort's reason as soon as it is aborted, whatever the agent does meanwhile. */
