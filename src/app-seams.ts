@@ -5,6 +5,7 @@ import { openLog } from "./log/logtape.ts";
 import type { Log } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import { systemClock } from "./system/clock.ts";
+import { createBoundedFetch } from "./system/fetch.ts";
 import { systemRandom } from "./system/files.ts";
 
 /** What the world gives the service; tests give their own. */
@@ -40,7 +41,7 @@ export function systemSeams(
     write: (lines) => void process.stderr.write(lines),
   });
   return {
-    fetch,
+    fetch: createBoundedFetch(fetch),
     clock: systemClock,
     random: systemRandom,
     log,

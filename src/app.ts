@@ -576,7 +576,8 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         address: settings.admin.listen,
         fetch: adminApp.fetch,
         maxBody: 8 * 1024 * 1024,
-        idleTimeout: 0,
+        idleTimeout: 10,
+        patient: true,
       });
       links.prepare(settings).commit();
       log.info("listening", { public: publicListener.url, admin: adminListener.url });

@@ -16,8 +16,13 @@ export interface ListenOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** Largest body the listener reads at all, bytes. */
   readonly maxBody: number;
-  /** A connection with no traffic is closed after this long, seconds; 0 for never (long polls, SSE). */
+  /** A connection that brings no whole request, or takes no answer, is closed after this long, seconds. */
   readonly idleTimeout: number;
+  /**
+   * The handler may take as long as it needs (long polls, uploads, streams), and bounds that itself. What comes
+   * before the request and after its answer is bound by `idleTimeout` all the same.
+   */
+  readonly patient?: boolean;
 }
 
 /** Opens a listener. Throws AppError `unavailable` that names the address when it cannot be had. */
@@ -43,12 +48,13 @@ export function listen(options: ListenOptions): Listener {
   };
 }
 
-function serve({ address, fetch, maxBody, idleTimeout }: ListenOptions): Bun.Server<undefined> {
+function serve({ address, fetch, maxBody, idleTimeout, patient }: ListenOptions): Bun.Server<undefined> {
+  const answer = (request: Request) => (hasPath(request) ? fetch(request) : badHost());
   try {
     return Bun.serve({
       hostname: address.host,
       port: address.port,
-      fetch: (request) => (hasPath(request) ? fetch(request) : badHost()),
+      fetch: patient ? (request, server) => unhurried(request, server, answer, idleTimeout) : answer,
       maxRequestBodySize: maxBody,
       idleTimeout,
       // Else an error is printed, and shown to whoever asks, past the log.
@@ -60,6 +66,24 @@ function serve({ address, fetch, maxBody, idleTimeout }: ListenOptions): Bun.Ser
     const [reason, fix] = whyNot(error);
     throw new AppError("unavailable", `cannot listen on ${where}: ${reason}`, { fix, cause: error });
   }
+}
+
+/**
+ * The runtime's clock runs while a handler works, and what a connection is granted for one request stays granted
+ * for those that follow on it: it is taken away again before the answer. A stream of events keeps it, for the clock
+ * takes no notice of what is written; the stream itself drops a reader that takes nothing.
+ */
+async function unhurried(
+  request: Request,
+  server: Bun.Server<undefined>,
+  answer: (request: Request) => Response | Promise<Response>,
+  idleTimeout: number,
+): Promise<Response> {
+  server.timeout(request, 0);
+  const response = await answer(request);
+  const streams = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+  if (!streams) server.timeout(request, idleTimeout);
+  return response;
 }
 
 /**
