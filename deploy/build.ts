@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { BunPlugin } from "bun";
+import { bundlePage } from "../src/console/bundle.ts";
 
 const root = resolve(import.meta.dir, "..");
 
@@ -55,6 +56,20 @@ function embedAddon(addon: string): BunPlugin {
   };
 }
 
+/** Replaces src/console/built.ts by a module that holds the console's page. */
+async function embedPage(): Promise<BunPlugin> {
+  const page = await bundlePage();
+  return {
+    name: "embed-page",
+    setup(build) {
+      build.onLoad({ filter: /[/\\]src[/\\]console[/\\]built\.ts$/ }, () => ({
+        loader: "ts",
+        contents: `export const built = ${JSON.stringify(page)};\n`,
+      }));
+    },
+  };
+}
+
 async function build(target: Target, outfile: string): Promise<void> {
   const { bun, addon } = TARGETS[target];
   const result = await Bun.build({
@@ -66,7 +81,7 @@ async function build(target: Target, outfile: string): Promise<void> {
     // Starts twice as fast: nothing is parsed.
     bytecode: true,
     sourcemap: "none",
-    plugins: [embedAddon(addon)],
+    plugins: [embedAddon(addon), await embedPage()],
     compile: {
       target: bun,
       outfile,

@@ -24,6 +24,7 @@ import {
   refuseFixed,
 } from "./configuration.ts";
 import { createConfirmations } from "./confirmation.ts";
+import { consoleFiles } from "./console/files.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createAdminApp } from "./http/admin.ts";
@@ -43,6 +44,7 @@ import { createReminders } from "./reminders.ts";
 import { purgeBefore } from "./retention.ts";
 import { createSchedules } from "./schedules.ts";
 import { createSendMessage } from "./send-message.ts";
+import { createSessions } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
@@ -500,6 +502,9 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
     allowedHosts: () => settings.admin.allowedHosts,
     tokens,
+    sessions: createSessions({ identify: tokens.identify, random, clock }),
+    console: consoleFiles,
+    alerts,
     events: events.feed,
     media: createMediaUploads({
       settings: () => settings,

@@ -12,7 +12,7 @@ import { messageTable } from "./messages.ts";
 import { printable, stdout } from "./output.ts";
 import { type Phones, phonesOf } from "./phones.ts";
 import { SHUTDOWN_GRACE } from "./serve.ts";
-import { list, message } from "./shapes.ts";
+import { list, message, signInLink } from "./shapes.ts";
 import { untilSignal } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
@@ -81,8 +81,9 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
     if (simulator === undefined) throw new Error("the demo's channel is not simulated");
     const { pairing } = await app.operator.channel(CHANNEL);
     if (pairing === undefined) throw new Error("the demo's channel has no pairing code");
-    stdout.line(welcome(pairing.code, adminUrl, config, options));
     const target = { url: adminUrl, token: app.adminToken };
+    const { path } = await call(target, "POST", "/sign-in-links", signInLink);
+    stdout.line(welcome(pairing.code, `${adminUrl}${path}`, config, options));
     const showMessages = async () => {
       const { items } = await call(target, "GET", "/messages?limit=20", list(message));
       stdout.line(items.length === 0 ? "No messages yet." : messageTable([...items].reverse()));
@@ -116,13 +117,14 @@ function demoConfig(options: DemoOptions, publicPort: number, adminPort: number)
   };
 }
 
-function welcome(code: string, adminUrl: string, config: string, options: DemoOptions): string {
+function welcome(code: string, consoleUrl: string, config: string, options: DemoOptions): string {
   return [
     "sms-agent demo: a simulated carrier, a simulated phone, no account and no network.",
     "",
     `  Number        ${NUMBER}`,
     `  Pairing code  ${code}`,
-    `  Admin API     ${adminUrl}  (token in ${config.replace(/sms\.yaml$/, "data/admin-token")})`,
+    `  Console       ${consoleUrl}`,
+    "                (signs you in once, within 5 minutes; sms-agent console --config <the config> makes another)",
     `  Config        ${config}`,
     "",
     ...(options.tour === true

@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import { addressesVerb } from "./addresses.ts";
 import { awaitVerb } from "./await.ts";
 import { checkVerb } from "./check.ts";
+import { consoleVerb } from "./console.ts";
 import { demoVerb } from "./demo.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { messagesVerb } from "./messages.ts";
@@ -38,6 +39,7 @@ const VERBS = [
   messagesVerb,
   policyVerb,
   tokenVerb,
+  consoleVerb,
   versionVerb,
 ];
 

@@ -67,6 +67,9 @@ export const decision = z.looseObject({
 
 export const sent = z.looseObject({ id: z.string(), state: z.string() });
 
+/** `path` is on the admin listener. */
+export const signInLink = z.looseObject({ path: z.string(), expires_at: z.string() });
+
 export function list<T extends z.ZodType>(item: T) {
   return z.looseObject({ items: z.array(item), next_cursor: z.string().optional() });
 }

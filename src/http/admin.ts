@@ -1,5 +1,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { restrict } from "../access.ts";
+import type { Alerts } from "../alerts.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { EventFeed } from "../event-feed.ts";
@@ -7,9 +8,11 @@ import type { Log } from "../log.ts";
 import { MAX_MEDIA_BYTES } from "../media.ts";
 import type { MediaUploads } from "../media-uploads.ts";
 import type { Operator } from "../operator.ts";
+import type { Sessions } from "../sessions.ts";
 import { type Caller, demand } from "../token.ts";
 import type { Tokens } from "../tokens.ts";
 import type { Waiting } from "../waiting.ts";
+import { alertRoutes } from "./api/alerts.ts";
 import { channelRoutes } from "./api/channels.ts";
 import { configurationRoutes } from "./api/configuration.ts";
 import { eventRoutes } from "./api/events.ts";
@@ -21,8 +24,10 @@ import { type SimulatorRoutes, simulatorRoutes } from "./api/simulator.ts";
 import { tokenRoutes } from "./api/tokens.ts";
 import { usageRoutes } from "./api/usage.ts";
 import { readBody } from "./body.ts";
+import { type ConsoleFile, consoleRoutes } from "./console.ts";
 import { callerOf, callersOnly, type OperatorOf, sameOriginOnly } from "./guard.ts";
 import { onInvalid, problemResponse } from "./problem.ts";
+import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
 
 export interface AdminSeams {
   readonly operator: Operator;
@@ -32,6 +37,10 @@ export interface AdminSeams {
   readonly simulator: SimulatorRoutes;
   readonly allowedHosts: () => readonly string[];
   readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  /** The console's page. */
+  readonly console: () => Promise<readonly ConsoleFile[]>;
+  readonly alerts: Pick<Alerts, "current">;
   readonly events: EventFeed;
   readonly media: MediaUploads;
   /** The address a request that is under way comes from. */
@@ -59,7 +68,15 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   app.notFound(() => problemResponse(new AppError("not_found", "There is no such route.")));
   app.use(sameOriginOnly(seams.allowedHosts));
   app.get("/healthz", (c) => c.text("ok"));
-  app.use(callersOnly(seams.tokens.identify, seams.clientOf));
+  consoleRoutes(app, seams.console);
+  app.use("/session", capped);
+  sessionRoutes(app, seams.sessions, seams.clientOf);
+  app.use(
+    callersOnly(
+      { token: seams.tokens.identify, session: seams.sessions.identify, sessionOf },
+      seams.clientOf,
+    ),
+  );
   app.use(capped);
   app.get("/readyz", async (c) => {
     const readiness = await operatorOf(c).ready();
@@ -79,6 +96,8 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   eventRoutes(api, seams.events, seams.clock);
   mediaRoutes(api, seams.media, callerOf);
   simulatorRoutes(api, seams.simulator);
+  alertRoutes(api, seams.alerts, callerOf);
+  signInLinkRoutes(api, seams.sessions);
   app.route("/api/v1", api);
   app.all("/mcp", (c) => seams.mcp(c.req.raw, callerOf(c)));
   app.use("/openapi.json", async (c, next) => {

@@ -48,25 +48,57 @@ function sameHost(origin: string, host: string): boolean {
 /** Whoever asks, as found out from a request's credential. */
 export type Identify = (credential: string, client: string) => Promise<Identity>;
 
+/** The token of a request's `Authorization: Bearer`; undefined where there is none. */
+export function bearerOf(c: Context): string | undefined {
+  return /^Bearer +([^\s]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+}
+
+/** How a request shows whose it is: by a token, or by the session of a browser that is signed in. */
+export interface Credentials {
+  readonly token: Identify;
+  readonly session: Identify;
+  readonly sessionOf: (c: Context) => string | undefined;
+}
+
 /**
- * Every route behind it needs `Authorization: Bearer` with the admin token or an API token, and finds out by
- * `callerOf` whose it is. When the token ends, so does what is still open for it.
+ * Every route behind it needs `Authorization: Bearer` with the admin token or an API token, or the cookie of the
+ * console, and finds out by `callerOf` whose it is. When the token ends, so does what is still open for it.
  */
-export function callersOnly(identify: Identify, clientOf: (request: Request) => string): MiddlewareHandler {
+export function callersOnly(
+  credentials: Credentials,
+  clientOf: (request: Request) => string,
+): MiddlewareHandler {
   return async (c, next) => {
-    const credential = /^Bearer +([^\s]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    if (credential === undefined)
-      throw new AppError("unauthenticated", "This route needs a token.", {
-        fix: "Send Authorization: Bearer <token>; the admin token is in <data_dir>/admin-token.",
-      });
     const request = c.req.raw;
-    const { caller, ended } = await identify(credential, clientOf(request));
+    const { caller, ended } = await whose(c, credentials, clientOf(request));
     c.set(CALLER, caller);
     if (ended !== undefined)
       c.req.raw = new Request(request, { signal: AbortSignal.any([request.signal, ended]) });
     await next();
   };
 }
+
+async function whose(c: Context, credentials: Credentials, client: string): Promise<Identity> {
+  const token = bearerOf(c);
+  if (token !== undefined) return credentials.token(token, client);
+  const session = credentials.sessionOf(c);
+  if (session === undefined)
+    throw new AppError("unauthenticated", "This route needs a token.", {
+      fix: "Send Authorization: Bearer <token>; the admin token is in <data_dir>/admin-token.",
+    });
+  // A cookie comes along by itself, also with a request that a page on another port of this host makes.
+  const site = c.req.header("sec-fetch-site");
+  if (site !== undefined && site !== "same-origin")
+    throw new AppError("forbidden", "Requests from another site are not accepted.");
+  // Only a script of this very origin can send a header of its own without being asked for leave first.
+  if (!SAFE.has(c.req.method) && c.req.header("x-sms-agent") !== "console")
+    throw new AppError("forbidden", "A change with a session needs the header X-Sms-Agent: console.", {
+      fix: "Programs send Authorization: Bearer <token> instead of a cookie.",
+    });
+  return credentials.session(session, client);
+}
+
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 const CALLER = "caller";
 

@@ -38,7 +38,7 @@ test("the tour pairs, is answered, answers no stranger and shows why, alone in a
 test("with no input it stays up until SIGTERM, and no file of the checkout is open meanwhile", async () => {
   sandbox = await openSandbox();
   const demo = sandbox.start(["demo"], { stdin: "closed" });
-  const adminUrl = (await demo.shown(/Admin API {5}(http:\S+)/))[1];
+  const adminUrl = (await demo.shown(/Console {7}(http:\/\/[^/]+)\/#/))[1];
   expect((await fetch(`${adminUrl}/healthz`)).status).toBe(200);
   if (process.platform === "linux") {
     const open = readdirSync(`/proc/${demo.pid}/fd`).map((name) => {
