@@ -309,6 +309,8 @@ CREATE TABLE `usage` (
 	`outbound` integer NOT NULL,
 	`segments` integer NOT NULL,
 	`inbound_segments` integer NOT NULL,
+	`input_tokens` integer NOT NULL,
+	`output_tokens` integer NOT NULL,
 	PRIMARY KEY(`day`, `channel`)
 );
 --> statement-breakpoint

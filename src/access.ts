@@ -1,7 +1,16 @@
 import { AppError } from "./errors.ts";
 import type { ChannelView, Operator } from "./operator.ts";
 import type { Page } from "./store.ts";
-import { ADMIN, type Caller, can, demand, demandEverywhere, maskMessage, reaches } from "./token.ts";
+import {
+  ADMIN,
+  type Caller,
+  can,
+  demand,
+  demandEverywhere,
+  maskMessage,
+  maskTurn,
+  reaches,
+} from "./token.ts";
 
 /**
  * What of the operator's view and power a caller has: the one place where scopes and channels of tokens are
@@ -58,7 +67,8 @@ export function restrict(operator: Operator, caller: Caller): Operator {
     },
     async message(id) {
       demand(caller, "read");
-      return maskMessage(caller, found(await operator.message(id), `message ${id}`));
+      const message = maskMessage(caller, found(await operator.message(id), `message ${id}`));
+      return message.turn === undefined ? message : { ...message, turn: maskTurn(caller, message.turn) };
     },
     async send(command) {
       demand(caller, "messages:send", command.channel);
@@ -87,7 +97,8 @@ export function restrict(operator: Operator, caller: Caller): Operator {
     },
     async conversation(id) {
       demand(caller, "read");
-      return found(await operator.conversation(id), `conversation ${id}`);
+      const conversation = found(await operator.conversation(id), `conversation ${id}`);
+      return { ...conversation, turns: conversation.turns.map((turn) => maskTurn(caller, turn)) };
     },
     async endConversation(id) {
       demand(caller, "admin");

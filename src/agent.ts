@@ -1,5 +1,5 @@
 import type { Media } from "./message.ts";
-import type { TokenUsage, TurnTools } from "./tool.ts";
+import { sum, type TokenUsage, type TurnTools } from "./tool.ts";
 
 /** What composes replies. One implementation per `type` of sms.yaml. */
 export interface Agent {
@@ -12,7 +12,7 @@ export interface Agent {
    * Says whether one text is what somebody waits for (a watch's `instructions`). Uses no tools. Rejects with an
    * AgentFailure, `output` for anything but a clean yes or no. Absent where the agent cannot judge.
    */
-  judge?(request: JudgeRequest, signal: AbortSignal): Promise<boolean>;
+  judge?(request: JudgeRequest, signal: AbortSignal): Promise<Verdict>;
   /** The tool servers it uses, as they are now. */
   toolServers?(): readonly ToolServerStatus[];
   /** Ends child processes and connections. */
@@ -69,6 +69,11 @@ export interface JudgeRequest {
   readonly now: number;
 }
 
+export interface Verdict {
+  readonly match: boolean;
+  readonly usage?: TokenUsage;
+}
+
 export interface ChatMessage {
   readonly role: "user" | "assistant";
   readonly text: string;
@@ -114,13 +119,22 @@ export class AgentFailure extends Error {
   override readonly name = "AgentFailure";
   /** What the operator can do about it. */
   readonly fix: string | undefined;
+  /** What was paid for in vain. */
+  readonly usage: TokenUsage | undefined;
 
   constructor(
     readonly kind: "timeout" | "provider" | "output" | "cancelled",
     message: string,
-    options?: { cause?: unknown; fix?: string },
+    options?: { cause?: unknown; fix?: string | undefined; usage?: TokenUsage | undefined },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.fix = options?.fix;
+    this.usage = options?.usage;
+  }
+
+  /** The same failure, after so much more was spent. */
+  after(usage: TokenUsage): AgentFailure {
+    const { kind, message, cause, fix } = this;
+    return new AgentFailure(kind, message, { cause, fix, usage: sum(usage, this.usage) });
   }
 }

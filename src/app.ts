@@ -248,7 +248,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       sendWorker.wake();
     },
   };
-  const schedules = createSchedules(timedSeams);
+  const scheduleUndone = (name: string): void =>
+    alerts.raise({
+      cause: `schedule.undone/${name}`,
+      message: `The schedule ${name} was not run: its recipient has opted out.`,
+      fix: "The suppressed text says why: sms-agent messages --state suppressed.",
+    });
+  const schedules = createSchedules({ ...timedSeams, onSuppressed: scheduleUndone });
   const remind = createRemind({
     settings: () => settings,
     store,
@@ -290,6 +296,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         fix: "The failed text says why: sms-agent messages --state failed.",
         channel,
       }),
+    onUndone: scheduleUndone,
     onReplies: () => sendWorker.wake(),
   });
   const outbox = createOutbox({
@@ -428,6 +435,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     text,
     newId,
     clock,
+    mediaDigest: (url) => uploads.digestOf(url),
     onSend: () => sendWorker.wake(),
     onEnded: (conversation) => {
       const channel = settings.channels[conversation.channel];
@@ -440,6 +448,14 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
   });
   const shelf = createMediaShelf({ dataDir: settings.dataDir, clock, random });
+  const uploads = createMediaUploads({
+    settings: () => settings,
+    listener: () => publicListener?.url,
+    shelf,
+    digest: sha256,
+    newId,
+    log,
+  });
   /** Its routes hang on the public URL; nothing is kept in it. */
   const makePublicApp = () =>
     createPublicApp({
@@ -506,13 +522,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     console: consoleFiles,
     alerts,
     events: events.feed,
-    media: createMediaUploads({
-      settings: () => settings,
-      listener: () => publicListener?.url,
-      shelf,
-      newId,
-      log,
-    }),
+    media: uploads,
     clientOf: (request) => adminListener?.clientOf(request) ?? "",
     version: seams.version,
     clock,

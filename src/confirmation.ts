@@ -1,5 +1,6 @@
 import { isSendable, redactAddress } from "./address.ts";
 import type { Clock } from "./clock.ts";
+import { confirmationText } from "./confirmation-text.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { NewOutbound } from "./message.ts";
@@ -111,6 +112,8 @@ export interface ConfirmationSeams {
   readonly onResume: () => void;
 }
 
+type Call = Parameters<ConfirmCall>[0];
+
 export interface Confirmations {
   readonly confirm: ConfirmCall;
   /** Ends those whose time is over; nothing of it is run as an item. */
@@ -132,12 +135,12 @@ export function createConfirmations(seams: ConfirmationSeams): Confirmations {
     return allows(decision);
   }
 
-  async function ask(tool: string, context: ToolContext): Promise<Exclude<AskOutcome, { kind: "taken" }>> {
+  async function ask(call: Call, context: ToolContext): Promise<Exclude<AskOutcome, { kind: "taken" }>> {
     const { turnId, callId, channel, from: address } = context;
     for (;;) {
       const now = clock.now();
       const code = newConfirmationCode(seams.random);
-      const body = confirmationText(tool, code);
+      const body = confirmationText(call.tool, call.input, code, seams.text);
       const outcome = await store.askConfirmation(
         { turnId, callId, channel, address, code, createdAt: now, expiresAt: now + CONFIRMATION_TTL },
         {
@@ -156,10 +159,11 @@ export function createConfirmations(seams: ConfirmationSeams): Confirmations {
   }
 
   return {
-    async confirm({ tool }, context) {
+    async confirm(call, context) {
+      const { tool } = call;
       if (!(await mayText(context)))
         return { kind: "refused", reason: "it must be confirmed, and no code may be texted to this person" };
-      const outcome = await ask(tool, context);
+      const outcome = await ask(call, context);
       switch (outcome.kind) {
         case "asked":
           log.info("tool.confirmation_asked", {
@@ -204,21 +208,3 @@ const REFUSED = {
   too_many: "it must be confirmed, and other calls of this person still wait for their codes",
   turn_ended: "it must be confirmed, and this conversation was ended",
 } as const;
-
-/** Names the tool, never its input: in a shared conversation that may come from somebody else. */
-export function confirmationText(tool: string, code: string): string {
-  return `To let me do "${plainName(tool)}", reply with ${code} within 10 minutes. If you did not ask for this, do not reply.`;
-}
-
-/** `home.unlock_door` as a person says it: `unlock door (home)`. */
-function plainName(tool: string): string {
-  const dot = tool.indexOf(".");
-  const words = (name: string) =>
-    name
-      .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
-      .replace(/[^A-Za-z0-9]+/g, " ")
-      .trim()
-      .toLowerCase()
-      .slice(0, 40);
-  return dot < 0 ? words(tool) : `${words(tool.slice(dot + 1))} (${words(tool.slice(0, dot))})`;
-}

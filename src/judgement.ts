@@ -1,5 +1,6 @@
 import type { Signal } from "./signal.ts";
 import type { OfferOutcome } from "./signal-store.ts";
+import type { TokenUsage } from "./tool.ts";
 
 /** A text that passed the hard filters of a watch with `instructions`, taken from the queue to be judged. */
 export interface ClaimedJudgement {
@@ -25,6 +26,8 @@ export interface SettleJudgement {
     | { readonly kind: "released"; readonly dueAt: number }
     /** The watch stays as it is; the reason is written to the message's events. */
     | { readonly kind: "given_up"; readonly reason: string };
+  /** What the model was paid for this try. */
+  readonly usage?: TokenUsage;
   readonly at: number;
 }
 

@@ -1,4 +1,4 @@
-import { type Agent, AgentFailure } from "./agent.ts";
+import { type Agent, AgentFailure, type Verdict } from "./agent.ts";
 import type { Alerts } from "./alerts.ts";
 import type { Clock } from "./clock.ts";
 import type { RandomBytes } from "./ids.ts";
@@ -6,6 +6,7 @@ import type { ClaimedJudgement, JudgementStore, SettleJudgement } from "./judgem
 import type { Log } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import type { Signals } from "./signals.ts";
+import type { TokenUsage } from "./tool.ts";
 import type { Queue } from "./worker.ts";
 
 export interface JudgingSeams {
@@ -32,15 +33,25 @@ const DELAYS = [2_000, 15_000, 60_000, 5 * 60_000];
 export function createJudging(seams: JudgingSeams): Queue<ClaimedJudgement> {
   const { store, signals, clock, log } = seams;
 
-  async function settle(item: ClaimedJudgement, end: SettleJudgement["end"]): Promise<void> {
+  async function settle(
+    item: ClaimedJudgement,
+    end: SettleJudgement["end"],
+    usage?: TokenUsage,
+  ): Promise<void> {
     const { watchId, signal } = item;
     const { messageId } = signal;
-    const outcome = await store.settleJudgement({ watchId, messageId, end, at: clock.now() });
+    const outcome = await store.settleJudgement({
+      watchId,
+      messageId,
+      end,
+      ...(usage === undefined ? {} : { usage }),
+      at: clock.now(),
+    });
     if (end.kind === "match") signals.judged(signal, outcome);
   }
 
   /** Rejects with an AgentFailure. */
-  async function ask(item: ClaimedJudgement, abort: AbortSignal): Promise<boolean> {
+  async function ask(item: ClaimedJudgement, abort: AbortSignal): Promise<Verdict> {
     const { instructions, signal } = item;
     const agent = item.judge === undefined ? undefined : seams.agent(item.judge);
     if (agent?.judge === undefined)
@@ -76,11 +87,11 @@ export function createJudging(seams: JudgingSeams): Queue<ClaimedJudgement> {
     const delay = DELAYS[attempt - 1];
     if (delay !== undefined) {
       log.warn("judgement.failed", { ...fields, delay });
-      return settle(item, { kind: "retry", dueAt: clock.now() + delay });
+      return settle(item, { kind: "retry", dueAt: clock.now() + delay }, failure.usage);
     }
     log.error("judgement.given_up", fields);
     const what = `${nameOf(item)} could not judge this text for the watch ${watchId}: ${failure.message}.`;
-    await settle(item, { kind: "given_up", reason: what });
+    await settle(item, { kind: "given_up", reason: what }, failure.usage);
     seams.alerts.raise({
       cause: `judge.failed/${item.judge ?? ""}`,
       message: `${nameOf(item)} could not judge a text for the watch ${watchId}, which goes on waiting: ${failure.message}.`,
@@ -98,17 +109,27 @@ export function createJudging(seams: JudgingSeams): Queue<ClaimedJudgement> {
     async run(item, abort) {
       const { watchId, signal } = item;
       if (!signals.mayGet(watchId, signal)) return settle(item, { kind: "no_match" });
-      let match: boolean;
+      let verdict: Verdict;
       try {
-        match = await ask(item, abort);
+        verdict = await ask(item, abort);
       } catch (error) {
-        if (abort.aborted) return settle(item, { kind: "released", dueAt: clock.now() });
+        if (abort.aborted) {
+          const usage = error instanceof AgentFailure ? error.usage : undefined;
+          return settle(item, { kind: "released", dueAt: clock.now() }, usage);
+        }
         return failed(item, error);
       }
-      log.info("judgement.done", { watch: watchId, message: signal.messageId, agent: item.judge, match });
+      const { match, usage } = verdict;
+      log.info("judgement.done", {
+        watch: watchId,
+        message: signal.messageId,
+        agent: item.judge,
+        match,
+        ...usage,
+      });
       // The policies may have changed while the model was thinking.
       const gets = match && signals.mayGet(watchId, signal);
-      return settle(item, { kind: gets ? "match" : "no_match" });
+      return settle(item, { kind: gets ? "match" : "no_match" }, usage);
     },
   };
 }

@@ -17,6 +17,8 @@ export interface MediaUploads {
    * channel, `conflict` where nobody could fetch it, `unavailable`.
    */
   upload(bytes: Uint8Array<ArrayBuffer>, channel?: string): Promise<UploadedMedia>;
+  /** Tells a file of ours by its content, since it has another URL each time it is uploaded; undefined for others. */
+  digestOf(url: string): Promise<string | undefined>;
 }
 
 export function createMediaUploads(seams: {
@@ -24,6 +26,8 @@ export function createMediaUploads(seams: {
   /** Where the public listener is reached from this machine; undefined until it listens. */
   readonly listener: () => string | undefined;
   readonly shelf: MediaShelf;
+  /** A digest that nobody can make two files have. */
+  readonly digest: (bytes: Uint8Array) => string;
   readonly newId: NewId;
   readonly log: Log;
 }): MediaUploads {
@@ -65,6 +69,11 @@ export function createMediaUploads(seams: {
       const id = seams.newId("media");
       seams.log.info("media.stored", { id, type: contentType, bytes: bytes.byteLength });
       return { id, url: `${base}/media/${token}` };
+    },
+    async digestOf(url) {
+      const token = /\/media\/([^/?#]+)$/.exec(url)?.[1];
+      const file = token === undefined ? undefined : await seams.shelf.read(token);
+      return file === undefined ? undefined : seams.digest(file.bytes);
     },
   };
 }

@@ -13,6 +13,7 @@ import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
 import type { ChannelSettings, Mode, Settings } from "./settings.ts";
 import type { MessageQuery, Page, Store } from "./store.ts";
 import { MAX_BODY, type TextTools } from "./text.ts";
+import type { TurnRecord } from "./turn-record.ts";
 import { costOf, createLocalDays, type DayUsage } from "./usage.ts";
 
 /**
@@ -30,7 +31,7 @@ export interface Operator {
   labelAddress(channel: string, address: string, label: string | undefined): Promise<PairedAddress>;
   revokeAddress(channel: string, address: string): Promise<void>;
   messages(query: MessageQuery): Promise<Page<Message>>;
-  message(id: string): Promise<Message & { readonly events: readonly MessageEvent[] }>;
+  message(id: string): Promise<MessageView>;
   send(request: SendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
   /** The channel of the home phone, where one is configured. */
   homeChannel(): string | undefined;
@@ -39,7 +40,7 @@ export interface Operator {
   /** Of the last `days` local days, today included. */
   usage(days: number): Promise<UsageView>;
   conversations(query: Parameters<Store["conversations"]>[0]): Promise<Page<Conversation>>;
-  conversation(id: string): Promise<Conversation>;
+  conversation(id: string): Promise<Conversation & { readonly turns: readonly TurnRecord[] }>;
   endConversation(id: string): Promise<Conversation>;
   policies(): readonly PolicyInfo[];
   checkPolicy(question: PolicyCheck): Promise<PolicyDecision>;
@@ -53,6 +54,12 @@ export interface ConfigurationView {
   readonly file?: string;
   readonly error?: ConfigurationError;
 }
+
+export type MessageView = Message & {
+  readonly events: readonly MessageEvent[];
+  /** The agent run that it was answered in, or that made it. */
+  readonly turn?: TurnRecord;
+};
 
 export interface ChannelView {
   readonly id: string;
@@ -117,6 +124,8 @@ export interface OperatorSeams {
   readonly text: TextTools;
   readonly newId: NewId;
   readonly clock: Clock;
+  /** Tells an uploaded file by its content; undefined for other URLs. */
+  readonly mediaDigest: (url: string) => Promise<string | undefined>;
   /** Told when something was put into the outbox. */
   readonly onSend: () => void;
   /** Told when a conversation was ended, so that its running turn stops. */
@@ -185,7 +194,7 @@ export function createOperator(seams: OperatorSeams): Operator {
       },
       command.idempotencyKey === undefined
         ? undefined
-        : { key: command.idempotencyKey, fingerprint: fingerprint(command) },
+        : { key: command.idempotencyKey, fingerprint: await fingerprint(command, seams.mediaDigest) },
     );
     if (outcome.kind === "key_conflict")
       throw new AppError("conflict", "This Idempotency-Key was used for another message.", {
@@ -241,7 +250,10 @@ export function createOperator(seams: OperatorSeams): Operator {
       return store.messages(query);
     },
     async message(id) {
-      return found(await store.message(id), `message ${id}`);
+      const message = found(await store.message(id), `message ${id}`);
+      const turn = message.turnId === undefined ? undefined : await store.turn(message.turnId);
+      // What an agent sends through another channel was done in a conversation of that one.
+      return turn?.channel === message.channel ? { ...message, turn } : message;
     },
     send,
     homeChannel: () => seams.settings().home?.channel,
@@ -268,7 +280,8 @@ export function createOperator(seams: OperatorSeams): Operator {
       return store.conversations(query);
     },
     async conversation(id) {
-      return found(await store.conversation(id), `conversation ${id}`);
+      const conversation = found(await store.conversation(id), `conversation ${id}`);
+      return { ...conversation, turns: await store.turnsOf(id, TURNS_SHOWN) };
     },
     async endConversation(id) {
       const conversation = found(await store.conversation(id), `conversation ${id}`);
@@ -343,6 +356,8 @@ export function createOperator(seams: OperatorSeams): Operator {
 }
 
 const DAY = 24 * 3_600_000;
+/** Turns that are shown with a conversation. */
+const TURNS_SHOWN = 20;
 
 /** The same refusal, where the caller knows the field under another name. */
 function renamed(error: unknown, from: string, to: string): unknown {
@@ -405,7 +420,9 @@ function unprintable(text: string): string | undefined {
 }
 
 /** Two requests under one key are the same when all that reaches the phone is. */
-function fingerprint(command: SendCommand): string {
-  const { idempotencyKey: _key, ...rest } = command;
-  return JSON.stringify(rest, Object.keys(rest).sort());
+async function fingerprint(command: SendCommand, digestOf: OperatorSeams["mediaDigest"]): Promise<string> {
+  const { idempotencyKey: _key, mediaUrls = [], ...rest } = command;
+  const media = await Promise.all(mediaUrls.map(async (url) => (await digestOf(url)) ?? url));
+  const fields = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([fields, media]);
 }

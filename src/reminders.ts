@@ -12,6 +12,7 @@ import type { NewOutbound } from "./message.ts";
 import { allows, type PolicyDecision } from "./policy.ts";
 import { askRecipient, type RecipientSeams } from "./recipient.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
+import type { JoinConversation } from "./store.ts";
 import type { TextTools } from "./text.ts";
 import type { Reminder, ReminderStore, TimedDelivery, TimedOutcome } from "./timed.ts";
 import type { Queue } from "./worker.ts";
@@ -50,6 +51,15 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
     const { address, kind, content, timezone, nextAt } = reminder;
     const { decision, facts } = await askRecipient(channel, address, now, seams);
     const key = sessionKey(channel, address, facts.paired !== undefined);
+    const conversation: JoinConversation = {
+      key,
+      conversationId: seams.newId("conv"),
+      channel: channel.id,
+      address,
+      agent: channel.agent ?? reminder.agent,
+      idleTimeout: channel.idleTimeout,
+      at: now,
+    };
     const outbound = (text: string): NewOutbound => ({
       id: seams.newId("msg"),
       channel: channel.id,
@@ -70,23 +80,17 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
         segmentsPerReply,
         seams.text,
       );
-      return { kind: "texts", key, outbound: bodies.map(outbound) };
+      return { kind: "texts", conversation, outbound: bodies.map(outbound) };
     }
     const prompt = `[Nobody has texted just now. This is due, as this person asked for ${localTimeText(nextAt, timezone)}: do it, then write to the person.]\n${content}`;
     return {
       kind: "turn",
       standIn: outbound(content),
       turn: {
-        key,
+        ...conversation,
         turnId: seams.newId("turn"),
-        conversationId: seams.newId("conv"),
-        channel: channel.id,
-        address,
-        agent: channel.agent ?? reminder.agent,
-        idleTimeout: channel.idleTimeout,
         held: isHeld(seams.channelState(channel.id)),
-        at: now,
-        task: { kind: "reminder", prompt },
+        task: { kind: "reminder", name: reminder.id, prompt, content },
       },
     };
   }

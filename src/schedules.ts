@@ -21,6 +21,8 @@ export interface ScheduleSeams {
   readonly log: Log;
   /** Told when a turn was queued. */
   readonly onDelivered: (outcome: TimedOutcome) => void;
+  /** Told when the schedule of this name reaches nobody. */
+  readonly onSuppressed: (schedule: string) => void;
 }
 
 export interface Schedules {
@@ -73,6 +75,8 @@ export function createSchedules(seams: ScheduleSeams): Schedules {
         at: now,
         task: {
           kind: "schedule",
+          name,
+          content: prompt,
           prompt: `[Nobody has texted just now. This is due by schedule.]\n${prompt}`,
         },
       },
@@ -92,6 +96,7 @@ export function createSchedules(seams: ScheduleSeams): Schedules {
       ...(delivery === undefined ? {} : { delivery }),
     });
     log.info("schedule.due", { schedule: run.name, outcome, missed: missed || undefined });
+    if (outcome === "suppressed") seams.onSuppressed(run.name);
     if (outcome !== "skipped") seams.onDelivered(outcome);
   }
 

@@ -1,6 +1,7 @@
 import { addressKind, isSendable, numberOf, redactAddress } from "./address.ts";
 import { type ChannelState, policyChannel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
+import { sessionKey } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
@@ -52,12 +53,13 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
     channel: ChannelSettings,
     agent: string,
     dryRun: boolean,
-  ): Promise<PolicyDecision> {
+  ): Promise<{ readonly decision: PolicyDecision; readonly paired: boolean }> {
     const now = clock.now();
     const facts = await store.senderFacts({ channel: channel.id, address, now });
     // A conversation on the channel of another agent is that agent's.
     const own = channel.agent === agent;
-    return seams.policy().decide(
+    const paired = facts.paired !== undefined;
+    const decision = seams.policy().decide(
       {
         action: "send_message",
         agent,
@@ -66,7 +68,7 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
           address,
           kind: addressKind(address) ?? "alphanumeric",
           country: seams.countryOf(address),
-          paired: facts.paired !== undefined,
+          paired,
           inConversation: own && (await store.inConversation(channel.id, address)),
         },
         pairedAddresses: facts.pairedAddresses,
@@ -74,13 +76,15 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
       },
       { dryRun },
     );
+    return { decision, paired };
   }
 
   /** The names the agent may text, for a model that used another one. */
   async function known(channel: ChannelSettings, agent: string): Promise<string> {
     const names: string[] = [];
     for (const { label, address } of await contactsOf(channel)) {
-      if (!names.includes(label) && allows(await decide(address, channel, agent, true))) names.push(label);
+      if (!names.includes(label) && allows((await decide(address, channel, agent, true)).decision))
+        names.push(label);
     }
     return names.length === 0
       ? "Nobody on this channel has a name you may text."
@@ -163,7 +167,8 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
       if (channel.id === context.channel && address === context.from)
         throw new ToolFailure("That is the person you are answering: write it in your reply.");
       const body = bodyOf(text, channel);
-      const decision = await decide(address, channel, context.agent, false);
+      const now = clock.now();
+      const { decision, paired } = await decide(address, channel, context.agent, false);
       const forbidden = allows(decision) ? undefined : refusalOf(decision);
       const outcome = await store.enqueue(
         {
@@ -176,11 +181,21 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
           turnId: context.turnId,
           policies: decision.policies,
           ...(forbidden === undefined ? {} : { forbidden }),
-          createdAt: clock.now(),
+          createdAt: now,
         },
         {
           key: `turn/${context.turnId}/${context.callId}`,
           fingerprint: JSON.stringify([channel.id, address, body]),
+        },
+        // Whoever answers is understood: what was asked stands in their own conversation.
+        {
+          key: sessionKey(channel, address, paired),
+          conversationId: seams.newId("conv"),
+          channel: channel.id,
+          address,
+          agent: channel.agent ?? context.agent,
+          idleTimeout: channel.idleTimeout,
+          at: now,
         },
       );
       if (outcome.kind === "key_conflict")

@@ -22,6 +22,7 @@ import type { ReminderStore, ScheduleStore } from "./timed.ts";
 import type { TokenStore } from "./token-store.ts";
 import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
+import type { TurnRecord } from "./turn-record.ts";
 import type { UsageStore } from "./usage.ts";
 
 /**
@@ -188,6 +189,12 @@ export interface QueueTurn {
   readonly at: number;
 }
 
+/** The conversation that a text belongs to: the open one of its key, or a fresh one as `queue_turn` opens it. */
+export type JoinConversation = Pick<
+  QueueTurn,
+  "key" | "conversationId" | "channel" | "address" | "agent" | "idleTimeout" | "at"
+>;
+
 export type AdmitOutcome =
   | {
       readonly kind: "admitted";
@@ -291,10 +298,14 @@ export interface OutboxStore {
    * an attempt is settled with it. Answers the message it belongs to and whether its state moved.
    */
   recordStatus(event: StatusEvent & { readonly error?: Explained }): Promise<StatusOutcome>;
-  /** Puts a message into the outbox. With `idempotency`, the same key and fingerprint give the first message. */
+  /**
+   * Puts a message into the outbox. With `idempotency`, the same key and fingerprint give the first message. With
+   * `conversation`, what may be sent is entered there, as said by the agent.
+   */
   enqueue(
     outbound: NewOutbound,
     idempotency?: { readonly key: string; readonly fingerprint: string },
+    conversation?: JoinConversation,
   ): Promise<EnqueueOutcome>;
   /**
    * Messages of a channel that are with the carrier and not at a final state, oldest first, made at `since` or
@@ -380,10 +391,13 @@ export interface ConversationStore {
     readonly cursor?: string;
   }): Promise<Page<Conversation>>;
   conversation(id: string): Promise<Conversation | undefined>;
+  turn(id: string): Promise<TurnRecord | undefined>;
+  /** The newest turns of a conversation, newest first. */
+  turnsOf(conversationId: string, limit: number): Promise<readonly TurnRecord[]>;
   /** Ends it and cancels its turns; false when there is none or it has ended. */
   endConversation(id: string, at: number): Promise<boolean>;
   /** Ends the channel's conversations idle for longer than `idleTimeout` with no turn queued or running. */
   endIdle(channel: string, idleTimeout: number, now: number): Promise<readonly Conversation[]>;
-  /** The open conversation's channel/address pair, for the `in_conversation` of a recipient. */
+  /** True while a conversation is open in which this address has texted, for the `in_conversation` of a recipient. */
   inConversation(channel: string, address: string): Promise<boolean>;
 }

@@ -1,5 +1,5 @@
 import type { NewOutbound } from "./message.ts";
-import type { QueueTurn } from "./store.ts";
+import type { JoinConversation, QueueTurn } from "./store.ts";
 import type { TurnTask } from "./turn.ts";
 
 /** What somebody asked to be told, or to have done, at a time. */
@@ -24,7 +24,11 @@ export type QueueTask = Omit<QueueTurn, "kind" | "debounce" | "perMinute"> & { r
 
 /** What happens at the time; with it, when the next one is: one transaction. */
 export type TimedDelivery =
-  | { readonly kind: "texts"; readonly key: string; readonly outbound: readonly NewOutbound[] }
+  | {
+      readonly kind: "texts";
+      readonly conversation: JoinConversation;
+      readonly outbound: readonly NewOutbound[];
+    }
   /** To a recipient who has opted out goes neither: `standIn` is kept as suppressed, to show why. */
   | { readonly kind: "turn"; readonly turn: QueueTask; readonly standIn: NewOutbound };
 

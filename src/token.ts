@@ -2,6 +2,7 @@ import { annotate, redactCodes } from "./annotation.ts";
 import { AppError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Signal } from "./signal.ts";
+import type { TurnRecord } from "./turn-record.ts";
 
 /** What a token allows. `read` shows no codes and no texts of signals; `admin` allows everything. */
 export const SCOPES = ["read", "messages:send", "signals:await", "admin"] as const;
@@ -74,7 +75,24 @@ export function maskSignal(caller: Caller, signal: Signal): Signal {
 export function maskMessage<Kept extends Message>(caller: Caller, message: Kept): Kept {
   if (seesCodes(caller) || message.text === undefined) return message;
   if (message.route === "signal") return { ...message, text: MASK };
-  return { ...message, text: maskLinks(redactCodes(message.text, annotate(message.text, message.from))) };
+  return { ...message, text: maskText(message.text, message.from) };
+}
+
+/** A turn as this caller may see it: what tools said may hold a code. */
+export function maskTurn(caller: Caller, turn: TurnRecord): TurnRecord {
+  if (seesCodes(caller)) return turn;
+  const { task } = turn;
+  return {
+    ...turn,
+    ...(task === undefined ? {} : { task: { ...task, content: maskText(task.content) } }),
+    calls: turn.calls.map((call) =>
+      call.reason === undefined ? call : { ...call, reason: maskText(call.reason) },
+    ),
+  };
+}
+
+function maskText(text: string, from = ""): string {
+  return maskLinks(redactCodes(text, annotate(text, from)));
 }
 
 /** Addresses with a path, a query or a fragment; after a full stop and a name, a scheme is not needed for one. */

@@ -60,8 +60,20 @@ export type JournalEntry =
    */
   | { readonly kind: "step"; readonly step: number; readonly content: unknown; readonly usage?: TokenUsage }
   /** It runs from now on. Without a result when the turn runs again, its outcome is unknown. */
-  | { readonly kind: "call_started"; readonly callId: string; readonly tool: string; readonly input: unknown }
-  | { readonly kind: "call_parked"; readonly callId: string; readonly until: "result" | "confirmation" }
+  | {
+      readonly kind: "call_started";
+      readonly callId: string;
+      readonly tool: string;
+      readonly input: unknown;
+      /** The policies that allowed it. */
+      readonly policies?: readonly string[];
+    }
+  | {
+      readonly kind: "call_parked";
+      readonly callId: string;
+      readonly until: "result" | "confirmation";
+      readonly tool?: string;
+    }
   /** The sender has proved the number; appended by whoever checks the texted code. */
   | { readonly kind: "call_confirmed"; readonly callId: string }
   | {
@@ -69,6 +81,11 @@ export type JournalEntry =
       readonly callId: string;
       readonly failed: boolean;
       readonly text: string;
+      /** `refused`: it never began. `unknown`: it began, and nobody knows what became of it. */
+      readonly outcome?: "refused" | "unknown";
+      readonly tool?: string;
+      /** The policies that refused it. */
+      readonly policies?: readonly string[];
     };
 
 export interface TokenUsage {
@@ -95,10 +112,14 @@ export interface TurnTools {
   readonly confirm?: ConfirmCall;
 }
 
-export type Authorization =
+export type Authorization = {
+  /** Those that decided, for the operator; absent where none was asked. */
+  readonly policies?: readonly string[];
+} & (
   | { readonly allowed: true }
   /** `reason` is told to the model: which rule, in words fit for the person, no internals. */
-  | { readonly allowed: false; readonly reason: string };
+  | { readonly allowed: false; readonly reason: string }
+);
 
 /**
  * Lets a call wait until the sender has texted back a code. Asked again for the same turn and call when the
@@ -137,4 +158,12 @@ export function callState(callId: string, entries: readonly JournalEntry[]): Cal
   if (own.some((entry) => entry.kind === "call_started")) return { kind: "started" };
   if (own.some((entry) => entry.kind === "call_confirmed")) return { kind: "confirmed" };
   return own.some((entry) => entry.kind === "call_parked") ? { kind: "waiting" } : { kind: "new" };
+}
+
+/** What both have cost together. */
+export function sum(a: TokenUsage, b: TokenUsage | undefined): TokenUsage {
+  return {
+    inputTokens: a.inputTokens + (b?.inputTokens ?? 0),
+    outputTokens: a.outputTokens + (b?.outputTokens ?? 0),
+  };
 }

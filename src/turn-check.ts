@@ -46,7 +46,7 @@ export async function checkAgain(
     const decided = decideRoute(text, channel, facts, seams.policy(), seams.countryOf(text.from), now);
     // A schedule is the operator's own: its recipient need not be somebody who may text the agent.
     const may = decided.route === "message" || claimed.turn.task?.kind === "schedule";
-    if (may && facts.optedOut) suppressed = "The sender opted out with STOP.";
+    if (may && facts.optedOut) suppressed = "The person has opted out with STOP, so nothing is sent to them.";
     else if (may) {
       const label = facts.paired?.label ?? allowedLabel(channel, text.from);
       allowed.push({

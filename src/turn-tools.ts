@@ -49,9 +49,10 @@ export async function turnTools(
         channel: context.channel,
         now: clock.now(),
       });
-      if (allows(decision)) return { allowed: true };
-      const rule = decision.policies.length === 0 ? "no policy permits it" : decision.policies.join(", ");
-      return { allowed: false, reason: `This person may not use ${tool.name} (${rule}).` };
+      const { policies } = decision;
+      if (allows(decision)) return { allowed: true, policies };
+      const rule = policies.length === 0 ? "no policy permits it" : policies.join(", ");
+      return { allowed: false, policies, reason: `This person may not use ${tool.name} (${rule}).` };
     },
   };
 }

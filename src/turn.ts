@@ -32,8 +32,12 @@ export interface Turn {
 export interface TurnTask {
   /** A reminder was set by its recipient; a schedule stands in sms.yaml. */
   readonly kind: "reminder" | "schedule";
+  /** Of the schedule in sms.yaml, or the reminder's id. */
+  readonly name: string;
   /** For the agent. */
   readonly prompt: string;
+  /** What was asked for, in the words of whoever asked. */
+  readonly content: string;
 }
 
 /** A claimed turn with all a worker needs. */
@@ -62,7 +66,7 @@ export interface HistoryEntry {
 export type TurnEnd =
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly error: Explained }
-  | { readonly kind: "cancelled"; readonly reason: string }
+  | { readonly kind: "cancelled"; readonly reason: string; readonly fix?: string }
   | { readonly kind: "shown"; readonly reason: string }
   /** Waits for the answer to one of these calls. */
   | { readonly kind: "parked"; readonly calls: readonly string[] };

@@ -22,6 +22,8 @@ export interface TurnSeams extends CheckSeams, TurnRequestSeams, TurnReplySeams 
   readonly store: Store;
   /** Told when an agent gave no reply: which one, and what kind of failure it was. */
   readonly onFailed: (turn: Turn, kind: string) => void;
+  /** Told when the turn of the schedule of this name was not run. */
+  readonly onUndone: (schedule: string) => void;
   /** Told after a turn's end is durable and there is something to send. */
   readonly onReplies: () => void;
 }
@@ -64,11 +66,8 @@ export function createTurns(seams: TurnSeams): Turns {
     }
     const { allowed, rerouted, suppressed } = await checkAgain(claimed, channel, seams);
     if (allowed.length === 0) {
-      await finish(
-        claimed,
-        { kind: "cancelled", reason: suppressed ?? "Its texts were denied when checked again." },
-        { rerouted },
-      );
+      await finish(claimed, { kind: "cancelled", ...whyNot(turn, rerouted, suppressed) }, { rerouted });
+      if (turn.task?.kind === "schedule") seams.onUndone(turn.task.name);
       return;
     }
     const started = clock.now();
@@ -160,7 +159,11 @@ export function createTurns(seams: TurnSeams): Turns {
             "Check the agent's endpoint or command, then text again.",
         },
       },
-      { replies, rerouted },
+      {
+        replies,
+        rerouted,
+        ...(error instanceof AgentFailure && error.usage !== undefined ? { usage: error.usage } : {}),
+      },
     );
   }
 
@@ -236,6 +239,23 @@ const GONE: Explained = {
   meaning: "The channel or agent of this turn is no longer configured.",
   fix: "Configure it again, then resend the text.",
 };
+
+/** Why no text of a turn reaches its agent, in words that also stand with the prompt of a task. */
+function whyNot(
+  { task }: Turn,
+  rerouted: FinishTurn["rerouted"],
+  suppressed: string | undefined,
+): { readonly reason: string; readonly fix?: string } {
+  if (suppressed !== undefined)
+    return { reason: suppressed, fix: "Only the recipient can lift this, by texting START." };
+  if (task === undefined) return { reason: "Its texts were denied when checked again." };
+  const policies =
+    rerouted.flatMap((text) => text.policies).join(", ") || "no policy permits receive_message";
+  return {
+    reason: `It was not run, since its recipient may no longer text the agent: ${policies}.`,
+    fix: "Pair the phone again, or permit receive_message to it; or have the reminder cancelled.",
+  };
+}
 
 /** The rule that made the key at admission finds the running turn again. */
 function keyOf(claimed: ClaimedTurn, channel: ChannelSettings, paired: boolean): string {

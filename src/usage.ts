@@ -10,6 +10,9 @@ export interface DayUsage {
   /** Of the outbound texts. */
   readonly segments: number;
   readonly inboundSegments: number;
+  /** Of language models: the agents' turns, and the texts they judged. */
+  readonly inputTokens: number;
+  readonly outputTokens: number;
 }
 
 export interface UsageStore {

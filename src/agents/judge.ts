@@ -1,6 +1,7 @@
 import type { JSONSchema7, LanguageModelV4Prompt } from "@ai-sdk/provider";
-import { AgentFailure, type JudgeRequest } from "../agent.ts";
+import { AgentFailure, type JudgeRequest, type Verdict } from "../agent.ts";
 import type { LlmAgent } from "../settings.ts";
+import { sum, type TokenUsage } from "../tool.ts";
 import { type Completion, complete } from "./completion.ts";
 import { startDeadline } from "./deadline.ts";
 import type { Answered, ModelFactory } from "./model.ts";
@@ -31,12 +32,16 @@ export function createJudge(
   settings: LlmAgent,
   makeModel: ModelFactory,
   { clock, fetch, log }: AgentSeams,
-): (request: JudgeRequest, signal: AbortSignal) => Promise<boolean> {
+): (request: JudgeRequest, signal: AbortSignal) => Promise<Verdict> {
   const subject = subjectOf(settings);
   /** False once the model's server has turned out to know no structured output. */
   let structured = true;
 
-  async function judge(request: JudgeRequest, deadline: ReturnType<typeof startDeadline>): Promise<boolean> {
+  async function judge(
+    request: JudgeRequest,
+    deadline: ReturnType<typeof startDeadline>,
+    onUsage: (usage: TokenUsage) => void,
+  ): Promise<boolean> {
     const errors = await import("@ai-sdk/provider");
     let answered = UNANSWERED;
     const model = await makeModel({
@@ -60,7 +65,7 @@ export function createJudge(
       return complete(model, call, {
         isMalformed: (error) => isMalformed(errors, error, answered),
         onRetry: (reason) => log.warn("agent.retry", { agent: settings.id, reason, delay: 0 }),
-        onUsage: () => {},
+        onUsage,
       });
     };
 
@@ -95,8 +100,14 @@ export function createJudge(
 
   return async (request, signal) => {
     const deadline = startDeadline(clock, Math.min(settings.timeout, LONGEST), signal, subject);
+    let usage: TokenUsage = { inputTokens: 0, outputTokens: 0 };
     try {
-      return await judge(request, deadline);
+      const match = await judge(request, deadline, (used) => {
+        usage = sum(usage, used);
+      });
+      return { match, usage };
+    } catch (error) {
+      throw error instanceof AgentFailure ? error.after(usage) : error;
     } finally {
       deadline.end();
     }

@@ -1,6 +1,6 @@
 import type { Agent, AgentReply, TurnRequest } from "../agent.ts";
 import type { LlmAgent } from "../settings.ts";
-import type { TokenUsage, Tool } from "../tool.ts";
+import { sum, type TokenUsage, type Tool } from "../tool.ts";
 import { adapt, fullShape, type Shape } from "./adaptation.ts";
 import { complete } from "./completion.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
@@ -11,9 +11,10 @@ import { type Answered, modelFactory } from "./model.ts";
 import { conversationMessages, systemPrompt } from "./prompt.ts";
 import { isMalformed, providerFailure, refusalOf, subjectOf } from "./provider-failure.ts";
 import type { AgentSeams } from "./seams.ts";
-import { type Question, runLoop } from "./tool-loop.ts";
+import { STAY_SILENT } from "./silence.ts";
+import { type Question, runLoop, spent } from "./tool-loop.ts";
 import { fenceOf } from "./tool-result.ts";
-import { stepMessages, sum } from "./transcript.ts";
+import { stepMessages } from "./transcript.ts";
 
 const MAX_ANSWER = 4 * 1024 * 1024;
 /** A turn waits this long for tool servers that are starting, then does without them, ms. */
@@ -71,13 +72,14 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
           });
           return { completion, usage };
         } catch (error) {
-          deadline.signal.throwIfAborted();
+          if (deadline.signal.aborted) throw spent(deadline.signal.reason, usage);
           const refusal = refusalOf(errors, error);
           const adapted =
             refusal === undefined
               ? undefined
               : adapt(shape, refusal.status, explanationIn(refusal.body).slice(0, 4_096));
-          if (adapted === undefined) throw providerFailure(errors, error, settings, request, answered);
+          if (adapted === undefined)
+            throw providerFailure(errors, error, settings, request, answered).after(usage);
           onRetry(adapted.why, 0);
           shape = adapted.shape;
           usesTools = shape.tools;
@@ -91,9 +93,11 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
   /** The built-in tools the settings name, and those of all servers that can be reached. */
   async function toolsFor(builtIn: readonly Tool[], deadline: Deadline) {
     const own = builtIn.filter((tool) => settings.tools.includes(tool.name));
-    if (own.length < settings.tools.length && !toldMissing) {
+    const missing = settings.tools.filter(
+      (name) => name !== STAY_SILENT && own.every((tool) => tool.name !== name),
+    );
+    if (missing.length > 0 && !toldMissing) {
       toldMissing = true;
-      const missing = settings.tools.filter((name) => own.every((tool) => tool.name !== name));
       log.warn("agent.tools_unavailable", { agent: id, tools: missing });
     }
     const served = await servers.tools(Math.min(PATIENCE, deadline.remaining() / 4), deadline.signal);
@@ -101,14 +105,20 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
       served.missing.length === 0
         ? []
         : [`The tools of these servers cannot be used at the moment: ${served.missing.join(", ")}.`];
-    return { tools: [...own, ...served.tools], notes };
+    const named = settings.tools.includes(STAY_SILENT);
+    return {
+      tools: [...own, ...served.tools],
+      silence: named || own.length + served.tools.length > 0,
+      notes,
+    };
   }
 
   function callOf(question: Question, request: TurnRequest, shape: Shape, deadline: Deadline) {
     const { steps, notes, final } = question;
     const tools = shape.tools && (!final || steps.length > 0) ? [...question.tools] : [];
     const system = systemPrompt(settings.system, request, {
-      tools: tools.length > 0 || steps.length > 0,
+      tools: tools.some(({ name }) => name !== STAY_SILENT) || steps.length > 0,
+      silence: !final && tools.some(({ name }) => name === STAY_SILENT),
       notes,
     });
     return {
@@ -140,4 +150,4 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
 }
 
 const UNANSWERED: Answered = { status: 0, tries: 1 };
-const NO_TOOLS = { tools: [], notes: [] };
+const NO_TOOLS = { tools: [], silence: false, notes: [] };

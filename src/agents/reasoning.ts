@@ -40,10 +40,11 @@ function withoutCalls(text: string): string {
 }
 
 /**
- * True for an answer that is nothing but a call written as JSON, `{"name": "…", "parameters": {…}}`, as small
- * models write it.
+ * True for an answer that is nothing but a call written as JSON, `{"name": "…", "parameters": {…}}`, or as a bare
+ * name, `stay_silent` or `stay_silent()`, as small models write it.
  */
 export function isCallText(text: string, toolNames: ReadonlySet<string>): boolean {
+  if (toolNames.has(text.replace(/\s*\(\s*\)$/, ""))) return true;
   const json = text.replace(/^```(?:json)?\s*|\s*```$/g, "");
   if (!json.startsWith("{")) return false;
   let value: unknown;

@@ -7,6 +7,7 @@ import type { LlmAgent } from "../settings.ts";
 import { type CallState, type Tool, type ToolContext, ToolFailure, type TurnTools } from "../tool.ts";
 import { type Deadline, untilAborted } from "./deadline.ts";
 import { excerpt } from "./excerpt.ts";
+import { NOT_YET_SILENT, STAY_SILENT } from "./silence.ts";
 import { capped, MAX_RESULT, UNKNOWN_OUTCOME } from "./tool-result.ts";
 import type { Call } from "./transcript.ts";
 
@@ -54,7 +55,9 @@ async function settle(call: Call, index: number, seams: CallSeams): Promise<Call
 
 async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeams): Promise<CallState> {
   const { access, settings, request } = seams;
-  const refused = (text: string) => end(callId, "refused", text, seams, part.tool);
+  const refused = (text: string, policies?: readonly string[]) =>
+    end(callId, "refused", text, seams, part.tool, policies === undefined ? {} : { policies });
+  if (part.tool === STAY_SILENT) return refused(NOT_YET_SILENT);
   const tool = seams.tools.get(part.tool);
   if (tool === undefined) return refused(`There is no tool ${part.tool.slice(0, 128)}.`);
   if (part.malformed === true) return refused("The input of a call must be one JSON object.");
@@ -71,10 +74,15 @@ async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeam
     (error: unknown) => {
       signal.throwIfAborted();
       seams.log.error("tool.authorize", { turn: request.turnId, tool: tool.name, error: String(error) });
-      return { allowed: false, reason: "whether it is allowed could not be found out" } as const;
+      return {
+        allowed: false,
+        policies: [],
+        reason: "whether it is allowed could not be found out",
+      } as const;
     },
   );
-  if (!authorization.allowed) return refused(`Refused: ${authorization.reason}`);
+  const { policies } = authorization;
+  if (!authorization.allowed) return refused(`Refused: ${authorization.reason}`, policies);
   if (settings.confirm.includes(tool.name) && !confirmed) {
     const outcome = await confirmation(part, context, seams);
     switch (outcome.kind) {
@@ -86,7 +94,7 @@ async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeam
         break;
     }
   }
-  return run(tool, part.input, context, seams);
+  return run(tool, part.input, policies, context, seams);
 }
 
 async function confirmation(
@@ -110,20 +118,23 @@ async function confirmation(
 async function run(
   tool: Tool,
   input: Readonly<Record<string, unknown>>,
+  policies: readonly string[] | undefined,
   context: ToolContext,
   seams: CallSeams,
 ): Promise<CallState> {
   const { access, deadline, clock } = seams;
   const { callId } = context;
-  await access.journal.append([{ kind: "call_started", callId, tool: tool.name, input }]);
+  await access.journal.append([
+    { kind: "call_started", callId, tool: tool.name, input, ...(policies === undefined ? {} : { policies }) },
+  ]);
   const began = clock.now();
   try {
     const result = await untilAborted(tool.call(input, context, deadline.signal), deadline.signal);
     if (result.kind === "parked") return await park(callId, "result", seams, tool.name);
-    return await end(callId, "done", result.text, seams, tool.name, clock.now() - began);
+    return await end(callId, "done", result.text, seams, tool.name, { ms: clock.now() - began });
   } catch (error) {
     if (deadline.signal.aborted) throw overtime(deadline.signal.reason, tool, seams);
-    return end(callId, "failed", wordsOf(error, tool, seams), seams, tool.name, clock.now() - began);
+    return end(callId, "failed", wordsOf(error, tool, seams), seams, tool.name, { ms: clock.now() - began });
   }
 }
 
@@ -156,7 +167,7 @@ async function park(
   { access, log, request, settings }: CallSeams,
   tool: string,
 ): Promise<CallState> {
-  await access.journal.append([{ kind: "call_parked", callId, until }]);
+  await access.journal.append([{ kind: "call_parked", callId, until, tool }]);
   log.info("tool.parked", { agent: settings.id, turn: request.turnId, call: callId, tool, until });
   return { kind: "waiting" };
 }
@@ -168,13 +179,18 @@ async function end(
   outcome: Outcome,
   said: string,
   { access, log, request, settings }: CallSeams,
-  tool: string,
-  ms?: number,
+  name: string,
+  known: { readonly ms?: number; readonly policies?: readonly string[] } = {},
 ): Promise<CallState> {
   const text = capped(said, MAX_RESULT);
   const failed = outcome !== "done";
-  await access.journal.append([{ kind: "call_result", callId, failed, text }]);
-  const fields = { agent: settings.id, turn: request.turnId, call: callId, tool: tool.slice(0, 128), ms };
+  const tool = name.slice(0, 128);
+  const { ms, policies } = known;
+  const untold = outcome === "refused" || outcome === "unknown" ? { outcome, tool } : {};
+  await access.journal.append([
+    { kind: "call_result", callId, failed, text, ...untold, ...(policies === undefined ? {} : { policies }) },
+  ]);
+  const fields = { agent: settings.id, turn: request.turnId, call: callId, tool, ms, policies };
   if (failed) log.warn("tool.call", { ...fields, outcome, reason: excerpt(text, request, { secrets: [] }) });
   else log.info("tool.call", { ...fields, outcome });
   return { kind: "done", failed, text };

@@ -3,13 +3,14 @@ import { AgentFailure, type AgentReply, type TurnRequest } from "../agent.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { LlmAgent } from "../settings.ts";
-import type { TokenUsage, Tool, TurnTools } from "../tool.ts";
+import { sum, type TokenUsage, type Tool, type TurnTools } from "../tool.ts";
 import type { Completion } from "./completion.ts";
 import type { Deadline } from "./deadline.ts";
 import { subjectOf } from "./provider-failure.ts";
+import { choosesSilence, SILENCE } from "./silence.ts";
 import { settleCalls } from "./tool-call.ts";
 import { modelToolName } from "./tool-names.ts";
-import { replay, type Step, stepOf, sum } from "./transcript.ts";
+import { replay, type Step, stepOf } from "./transcript.ts";
 
 /** What one request to the model is made of. */
 export interface Question {
@@ -27,6 +28,8 @@ export interface LoopSeams {
   /** Absent: the model only talks. */
   readonly access: TurnTools | undefined;
   readonly tools: readonly Tool[];
+  /** The model may end the turn without an answer. */
+  readonly silence: boolean;
   /** Sentences for the system prompt of every request. */
   readonly notes: readonly string[];
   readonly ask: (
@@ -43,20 +46,25 @@ export interface LoopSeams {
  */
 export async function runLoop(seams: LoopSeams): Promise<AgentReply> {
   const { settings, request, access, log } = seams;
-  const offered = offer(seams.tools, log);
+  const offered = offer(seams.tools, seams.silence ? MAX_TOOLS - 1 : MAX_TOOLS, log);
+  const functions = seams.silence ? [...offered.functions, SILENCE] : offered.functions;
   const past = replay(access?.journal.entries ?? []);
   const steps = [...past.steps];
   let usage = past.usage;
 
   const ask = async (final: boolean, notes: readonly string[]): Promise<Completion> => {
-    const question = { steps, tools: offered.functions, final, notes: [...seams.notes, ...notes] };
-    const asked = await seams.ask(question);
+    const question = { steps, tools: functions, final, notes: [...seams.notes, ...notes] };
+    const asked = await seams.ask(question).catch((error: unknown) => {
+      throw spent(error, usage);
+    });
     usage = sum(usage, asked.usage);
     return asked.completion;
   };
 
   for (;;) {
-    const waiting = await settleLast(steps, offered.byName, seams);
+    const waiting = await settleLast(steps, offered.byName, seams).catch((error: unknown) => {
+      throw spent(error, usage);
+    });
     if (waiting.length > 0) return { parked: waiting, ...counted(usage) };
     const final = access === undefined || steps.length + 1 >= settings.maxSteps;
     const before = usage;
@@ -70,7 +78,12 @@ export async function runLoop(seams: LoopSeams): Promise<AgentReply> {
       });
       completion = await ask(final, [ANSWER_NOW]);
     }
-    if (!acts(completion, final)) throw nothingSaid(completion, final && steps.length > 0, settings);
+    if (!acts(completion, final))
+      throw nothingSaid(completion, final && steps.length > 0, settings).after(usage);
+    if (!final && seams.silence && choosesSilence(completion)) {
+      log.info("agent.silent", { agent: settings.id, turn: request.turnId });
+      return counted(usage);
+    }
     const calls = completion.parts.some((part) => part.type === "call");
     if (!calls || final) return { text: completion.text, ...counted(usage) };
     const parts = completion.parts.map((part) =>
@@ -133,6 +146,11 @@ function nothingSaid(completion: Completion, exhausted: boolean, settings: LlmAg
   );
 }
 
+/** The failure with what the turn has cost so far. */
+export function spent(error: unknown, usage: TokenUsage): unknown {
+  return error instanceof AgentFailure ? error.after(usage) : error;
+}
+
 function counted(usage: TokenUsage): { readonly usage?: TokenUsage } {
   return usage.inputTokens > 0 || usage.outputTokens > 0 ? { usage } : {};
 }
@@ -142,14 +160,14 @@ const MAX_TOOLS = 128;
 const MAX_DESCRIPTION = 1_024;
 
 /** The tools as the model is shown them. */
-function offer(tools: readonly Tool[], log: Log) {
+function offer(tools: readonly Tool[], most: number, log: Log) {
   const byName = new Map<string, Tool>();
   const names = new Map<string, string>();
   const functions: LanguageModelV4FunctionTool[] = [];
   for (const tool of tools) {
     const name = modelToolName(tool.name);
-    if (names.has(name) || functions.length === MAX_TOOLS) {
-      log.warn("agent.tool_left_out", { tool: tool.name, limit: MAX_TOOLS });
+    if (names.has(name) || functions.length === most) {
+      log.warn("agent.tool_left_out", { tool: tool.name, limit: most });
       continue;
     }
     byName.set(tool.name, tool);

@@ -1,7 +1,7 @@
 import type { JSONObject, LanguageModelV4Message, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import { z } from "zod";
 import { AgentFailure } from "../agent.ts";
-import { type CallState, callState, type JournalEntry, type TokenUsage } from "../tool.ts";
+import { type CallState, callState, type JournalEntry, sum, type TokenUsage } from "../tool.ts";
 import { modelToolName } from "./tool-names.ts";
 import { capped, fenced } from "./tool-result.ts";
 
@@ -76,13 +76,6 @@ export function replay(entries: readonly JournalEntry[]): {
     usage = sum(usage, entry.usage);
   }
   return { steps, usage };
-}
-
-export function sum(a: TokenUsage, b: TokenUsage | undefined): TokenUsage {
-  return {
-    inputTokens: a.inputTokens + (b?.inputTokens ?? 0),
-    outputTokens: a.outputTokens + (b?.outputTokens ?? 0),
-  };
 }
 
 /**

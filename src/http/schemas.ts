@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { rfc3339 } from "../clock.ts";
-import type { Message, MessageEvent } from "../message.ts";
 import { messageJson } from "../message-json.ts";
-import type { ChannelView, ConfigurationView, PairingView } from "../operator.ts";
+import type { ChannelView, ConfigurationView, MessageView, PairingView } from "../operator.ts";
 import type { PairedAddress } from "../pairing.ts";
 import type { PolicyDecision, PolicyInfo } from "../policy.ts";
+import { turnRecordJson } from "../turn-record.ts";
 
 /*
  * The shapes of SPEC section 10, each beside the function that makes it. The OpenAPI document is generated
@@ -79,8 +79,38 @@ export const messageSchema = z
   })
   .openapi("Message");
 
+export const turnSchema = z
+  .object({
+    id: z.string(),
+    agent: z.string(),
+    state: z.enum(["queued", "running", "parked", "done", "failed", "cancelled", "shown"]),
+    attempt: z.int(),
+    task: z
+      .object({ kind: z.enum(["reminder", "schedule"]), name: z.string(), content: z.string() })
+      .optional(),
+    created_at: time,
+    ended_at: time.optional(),
+    error: errorSchema.optional(),
+    usage: z.object({ input_tokens: z.int(), output_tokens: z.int() }).optional(),
+    calls: z
+      .array(
+        z.object({
+          id: z.string(),
+          tool: z.string(),
+          outcome: z.enum(["confirmation", "waiting", "running", "done", "failed", "refused", "unknown"]),
+          policies: z.array(z.string()).optional(),
+          reason: z.string().optional(),
+        }),
+      )
+      .openapi({ description: "Calls of tools, with the policies that allowed or refused each" }),
+  })
+  .openapi("Turn");
+
 export const messageWithEventsSchema = messageSchema
-  .extend({ events: z.array(z.object({ state: z.string(), at: time, detail: z.string().optional() })) })
+  .extend({
+    events: z.array(z.object({ state: z.string(), at: time, detail: z.string().optional() })),
+    turn: turnSchema.optional(),
+  })
   .openapi("MessageWithEvents");
 
 export const conversationSchema = z
@@ -95,6 +125,10 @@ export const conversationSchema = z
     messages: z.int(),
   })
   .openapi("Conversation");
+
+export const conversationWithTurnsSchema = conversationSchema
+  .extend({ turns: z.array(turnSchema).openapi({ description: "The newest ones, newest first" }) })
+  .openapi("ConversationWithTurns");
 
 export const policySchema = z
   .object({
@@ -182,10 +216,11 @@ export function addressJson(paired: PairedAddress) {
   return present({ address: paired.address, label: paired.label, paired_at: rfc3339(paired.pairedAt) });
 }
 
-export function messageWithEventsJson(message: Message & { readonly events: readonly MessageEvent[] }) {
+export function messageWithEventsJson(message: MessageView) {
   return {
     ...messageJson(message),
     events: message.events.map(({ state, at, detail }) => present({ state, at: rfc3339(at), detail })),
+    ...(message.turn === undefined ? {} : { turn: turnRecordJson(message.turn) }),
   };
 }
 

@@ -3,7 +3,7 @@ import type { Conversation } from "../conversation.ts";
 import type { ConversationStore, Page } from "../store.ts";
 import { pageSize, readCursor, writeCursor } from "./cursor.ts";
 import type { Events } from "./events.ts";
-import { conversations, turns } from "./schema.ts";
+import { conversations, messages, turns } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
 type ConversationRow = typeof conversations.$inferSelect;
@@ -85,6 +85,9 @@ export function createConversations(db: Db, events: Pick<Events, "ended">): Conv
         is(conversations.channel, "channel"),
         is(conversations.address, "address"),
         isNull(conversations.endedAt),
+        // One that the agent began by a text of its own gives it no leave for the next one.
+        sql`exists (select 1 from ${messages} where ${messages.conversationId} = ${conversations.id}
+          and ${messages.direction} = 'inbound')`,
       ),
     )
     .prepare();

@@ -2,6 +2,7 @@ import { and, asc, lte, sql } from "drizzle-orm";
 import { redactAddress } from "../address.ts";
 import type { ClaimedJudgement, JudgementStore, SettleJudgement } from "../judgement.ts";
 import type { OfferOutcome } from "../signal-store.ts";
+import type { TokenUsage } from "../tool.ts";
 import { watchJudge } from "../watch.ts";
 import { isDenied, type MessageRow, type Messages } from "./messages.ts";
 import { earliest } from "./outbox.ts";
@@ -166,11 +167,15 @@ export function settleJudgement(
     readonly messages: Messages;
     readonly signals: Pick<WatchSignals, "offer">;
     readonly watchSeq: (id: string) => number | undefined;
+    /** Told what a model was asked with on the channel of the text. */
+    readonly onSpent: (channel: string, usage: TokenUsage) => void;
   },
 ): OfferOutcome {
   const { judgements, messages, signals } = parts;
-  const { watchId, messageId, end, at } = settle;
+  const { watchId, messageId, end, at, usage } = settle;
   const message = messages.byId(messageId);
+  // Paid for, whatever has become of the watch meanwhile.
+  if (message !== undefined && usage !== undefined) parts.onSpent(message.channel, usage);
   const watch = parts.watchSeq(watchId);
   const row = watch === undefined || message === undefined ? undefined : judgements.open(watch, message.seq);
   if (row === undefined || message === undefined) return NOTHING;

@@ -18,6 +18,8 @@ type OutboxRow = typeof outbox.$inferSelect;
 export interface Outbox {
   /** Puts a text into the queue, or keeps it as `suppressed` where it may not be sent. */
   put(outbound: NewOutbound): { readonly seq: number; readonly state: DeliveryState };
+  /** Keeps a text that is never sent, to show why. */
+  keep(outbound: NewOutbound, state: "suppressed" | "failed", error: Explained): void;
   claim(claim: SendClaim): readonly ClaimedSend[];
   nextDue(channels: readonly string[]): number | undefined;
   /** When the day's segments do not suffice for the first due send: the start of the next day. */
@@ -189,17 +191,23 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
     return { message: outboundOf(message), attempt };
   }
 
+  function insertMessage(outbound: NewOutbound, state: DeliveryState, error?: Explained): number {
+    const seq = messages.insertOutbound(outbound, parts.senderOf(outbound.channel) ?? "", state, error);
+    if (outbound.conversationId !== undefined) conversations.grew(outbound.conversationId, 1);
+    return seq;
+  }
+
   return {
     put(outbound) {
       const { channel, to: recipient, createdAt } = outbound;
       const error = outbound.forbidden ?? (senders.optedOut(channel, recipient) ? OPTED_OUT : undefined);
       const state = error === undefined ? "pending" : "suppressed";
-      const seq = messages.insertOutbound(outbound, parts.senderOf(channel) ?? "", state, error);
-      if (outbound.conversationId !== undefined) conversations.grew(outbound.conversationId, 1);
+      const seq = insertMessage(outbound, state, error);
       if (error === undefined)
         insert.run({ message: seq, channel, recipient, attempt: 0, dueAt: createdAt, createdAt });
       return { seq, state };
     },
+    keep: (outbound, state, error) => void insertMessage(outbound, state, error),
     claim(claim) {
       expire(claim.now);
       const claimed: ClaimedSend[] = [];

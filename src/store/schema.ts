@@ -579,6 +579,9 @@ export const usage = sqliteTable(
     /** Of the outbound texts. */
     segments: integer("segments").notNull(),
     inboundSegments: integer("inbound_segments").notNull(),
+    /** Of language models. */
+    inputTokens: integer("input_tokens").notNull(),
+    outputTokens: integer("output_tokens").notNull(),
   },
   (table) => [primaryKey({ columns: [table.day, table.channel] })],
 );

@@ -4,7 +4,8 @@ import { drizzle } from "drizzle-orm/better-sqlite3";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { EnqueueOutcome, Store } from "../store.ts";
+import type { NewOutbound } from "../message.ts";
+import type { EnqueueOutcome, JoinConversation, Store } from "../store.ts";
 import { createLocalDays } from "../usage.ts";
 import { admit, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
@@ -28,6 +29,7 @@ import { type Db, param, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
 import { createTimed } from "./timed.ts";
 import { createTokens } from "./tokens.ts";
+import { createTurnRecords } from "./turn-records.ts";
 import { createTurns } from "./turns.ts";
 import { createUsage } from "./usage.ts";
 import { createWatchSignals, signalOf } from "./watch-signals.ts";
@@ -81,10 +83,13 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     conversations,
     senders,
     outbox,
+    usage,
+    localDay,
     onErased: checkpoints.noteErased,
   });
+  const turnRecords = createTurnRecords(db);
   const confirmations = createConfirmations(db, { turns, outbox, senders });
-  const timed = createTimed(db, { turns, outbox, senders, conversations });
+  const timed = createTimed(db, { turns, outbox, senders });
   const watches = createWatches(db);
   const judgements = createJudgements(db, { messages, onErased: checkpoints.noteErased });
   const signals = createWatchSignals(db, {
@@ -135,6 +140,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   function enqueue(
     outbound: Parameters<Store["enqueue"]>[0],
     idempotency: Parameters<Store["enqueue"]>[1],
+    join: Parameters<Store["enqueue"]>[2],
   ): EnqueueOutcome {
     const known = idempotency && requests.known(idempotency.key);
     if (known !== undefined) {
@@ -142,10 +148,16 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       const row = messages.bySeq(known.message);
       return { kind: "replayed", id: row.id, state: deliveryOf(row) };
     }
-    const { seq, state } = outbox.put(outbound);
+    const { seq, state } = outbox.put(join === undefined ? outbound : entered(outbound, join));
     if (idempotency !== undefined)
       requests.remember(idempotency.key, idempotency.fingerprint, seq, outbound.createdAt);
     return { kind: "created", id: outbound.id, state };
+  }
+
+  /** What is not sent is not said either. */
+  function entered(outbound: NewOutbound, join: JoinConversation): NewOutbound {
+    if (outbound.forbidden !== undefined || senders.optedOut(outbound.channel, outbound.to)) return outbound;
+    return { ...outbound, conversationId: turns.enterConversation(join) };
   }
 
   function endConversation(id: string, at: number): boolean {
@@ -228,7 +240,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     segmentsUsed: (now) => read(() => usage.segmentsOn(localDay(now).day)),
     settleSend: (settle) => write(() => delivery.settle(settle)),
     recordStatus: (event) => write(() => delivery.record(event)),
-    enqueue: (outbound, idempotency) => write(() => enqueue(outbound, idempotency)),
+    enqueue: (outbound, idempotency, join) => write(() => enqueue(outbound, idempotency, join)),
     openDeliveries: (channel, since, limit, after) =>
       read(() => openDeliveries(channel, since, limit, after)),
 
@@ -249,6 +261,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         const row = conversations.byId(id);
         return row === undefined ? undefined : conversationOf(row);
       }),
+    turn: (id) => read(() => turnRecords.one(id)),
+    turnsOf: (conversationId, limit) => read(() => turnRecords.ofConversation(conversationId, limit)),
     endConversation: (id, at) => write(() => endConversation(id, at)),
     endIdle: (channel, idleTimeout, now) =>
       write(() => conversations.endIdle(channel, now - idleTimeout, now)),
@@ -292,6 +306,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
           messages,
           signals,
           watchSeq: (id) => watches.byId(id)?.seq,
+          onSpent: (channel, tokens) => usage.spent(channel, localDay(settle.at).day, tokens),
         }),
       ),
 

@@ -7,7 +7,6 @@ import type {
   TimedDelivery,
   TimedOutcome,
 } from "../timed.ts";
-import type { Conversations } from "./conversations.ts";
 import { earliest, type Outbox } from "./outbox.ts";
 import { reminders, scheduleRuns } from "./schema.ts";
 import type { Senders } from "./senders.ts";
@@ -25,11 +24,10 @@ export interface TimedParts {
   readonly turns: Turns;
   readonly outbox: Outbox;
   readonly senders: Senders;
-  readonly conversations: Conversations;
 }
 
 export function createTimed(db: Db, parts: TimedParts): Timed {
-  const { turns, outbox, senders, conversations } = parts;
+  const { turns, outbox, senders } = parts;
   const ofRecipient = and(is(reminders.channel, "channel"), is(reminders.address, "address"));
 
   const insert: Write<Omit<ReminderRow, "seq">> = db
@@ -114,11 +112,16 @@ export function createTimed(db: Db, parts: TimedParts): Timed {
 
   function deliver(delivery: TimedDelivery): TimedOutcome {
     if (delivery.kind === "texts") {
-      const open = conversations.openOf(delivery.key);
-      const states = delivery.outbound.map(
-        (text) => outbox.put(open === undefined ? text : { ...text, conversationId: open.id }).state,
-      );
-      return states.includes("pending") ? "texts" : "suppressed";
+      const { channel, address } = delivery.conversation;
+      const sent = delivery.outbound.some(({ forbidden }) => forbidden === undefined);
+      // Whoever answers a reminder is understood: it stands in the conversation. What is not sent does not.
+      const conversationId =
+        sent && !senders.optedOut(channel, address)
+          ? turns.enterConversation(delivery.conversation)
+          : undefined;
+      for (const text of delivery.outbound)
+        outbox.put(conversationId === undefined ? text : { ...text, conversationId });
+      return conversationId === undefined ? "suppressed" : "texts";
     }
     const { channel, address } = delivery.turn;
     if (senders.optedOut(channel, address)) {

@@ -1,17 +1,19 @@
 import { redactAddress } from "../address.ts";
 import { turnDueAt } from "../conversation.ts";
 import { AppError, type Explained } from "../errors.ts";
-import type { InboundState } from "../message.ts";
-import type { Claim, FinishTurn, QueueTurn } from "../store.ts";
+import type { InboundState, NewOutbound } from "../message.ts";
+import type { Claim, FinishTurn, JoinConversation, QueueTurn } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
-import type { JournalEntry } from "../tool.ts";
+import { type JournalEntry, sum, type TokenUsage } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
+import type { LocalDay } from "../usage.ts";
 import type { Conversations } from "./conversations.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import { earliest, type Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, encoded } from "./statement.ts";
 import { prepareTurns, type TurnRow } from "./turn-statements.ts";
+import type { Usage } from "./usage.ts";
 
 /** The queue of agent runs. All methods run inside a write, but `nextDue`. */
 export interface Turns {
@@ -19,6 +21,8 @@ export interface Turns {
   queue(text: number, turn: QueueTurn): number;
   /** Makes a turn that no text began. */
   queueTask(turn: QueueTask): void;
+  /** Answers the conversation, which has gone on at that time. */
+  enterConversation(join: JoinConversation): string;
   claim(claim: Claim): readonly ClaimedTurn[];
   nextDue(channels: readonly string[]): number | undefined;
   extend(turnIds: readonly string[], until: number): void;
@@ -38,6 +42,8 @@ export interface TurnParts {
   readonly conversations: Conversations;
   readonly senders: Senders;
   readonly outbox: Outbox;
+  readonly usage: Usage;
+  readonly localDay: (at: number) => LocalDay;
   /** Told when texts were erased, so that their copies in the log can go too. */
   readonly onErased: () => void;
 }
@@ -46,7 +52,7 @@ export interface TurnParts {
 const LOOKED_AT = 1_000;
 
 export function createTurns(db: Db, parts: TurnParts): Turns {
-  const { messages, conversations, senders, outbox } = parts;
+  const { messages, conversations, senders, outbox, usage } = parts;
 
   const {
     insert,
@@ -76,7 +82,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
   } = prepareTurns(db);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
-  function conversationFor(turn: QueueTurn | QueueTask): string {
+  function conversationFor(turn: JoinConversation): string {
     const open = conversations.openOf(turn.key);
     if (open !== undefined) {
       const idle = turn.at - open.lastAt > turn.idleTimeout && anyActive.get({ key: turn.key }) === undefined;
@@ -96,14 +102,17 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
 
   /** Ends a turn with what that means for its texts, and lets the next one of its key come forward. */
   function conclude(row: TurnRow, how: Conclusion, at: number): void {
+    const spent = how.usage ?? (how.turn === "done" ? undefined : journalled(row));
     end.run({
       seq: row.seq,
       state: how.turn,
       at,
       error: encoded(how.error),
-      inputTokens: how.usage?.inputTokens ?? null,
-      outputTokens: how.usage?.outputTokens ?? null,
+      inputTokens: spent?.inputTokens ?? null,
+      outputTokens: spent?.outputTokens ?? null,
     });
+    if (spent !== undefined) usage.spent(row.channel, parts.localDay(at).day, spent);
+    showUndone(row, how, at);
     const why = how.error === undefined ? {} : { error: how.error };
     for (const text of messages.waiting(row.id)) messages.setState(text.seq, how.texts, at, why);
     // Only a turn that has run before can have left watches that still wait, or outlived a code that it got.
@@ -112,6 +121,29 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       if (forgetPurged.run({ turn: row.seq, id: row.id }).changes > 0) parts.onErased();
     }
     promote.run({ key: row.key, channel: row.channel });
+  }
+
+  /** What the steps of a turn have cost that did not come to an answer. */
+  function journalled(row: TurnRow): TokenUsage | undefined {
+    const costs = entriesOf(row).flatMap((entry) => (entry.kind === "step" ? (entry.usage ?? []) : []));
+    return costs.length === 0 ? undefined : costs.reduce((all, one) => sum(all, one));
+  }
+
+  /** A task that came to nothing has no text that could say why, so what was asked for is shown in its place. */
+  function showUndone(row: TurnRow, { turn, error }: Conclusion, at: number): void {
+    if (row.task === null || error === undefined) return;
+    const undone: NewOutbound = {
+      id: row.id.replace(/^turn_/, "msg_"),
+      channel: row.channel,
+      to: row.address,
+      text: row.task.content,
+      mediaUrls: [],
+      segments: 0,
+      conversationId: row.conversationId,
+      turnId: row.id,
+      createdAt: at,
+    };
+    outbox.keep(undone, turn === "cancelled" ? "suppressed" : "failed", error);
   }
 
   function requeueOne(row: TurnRow, now: number): void {
@@ -208,6 +240,11 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       });
       conversations.wentOn(conversationId, 0, at);
     },
+    enterConversation(join) {
+      const id = conversationFor(join);
+      conversations.wentOn(id, 0, join.at);
+      return id;
+    },
     claim({ now, lease, limit, channels }) {
       for (const row of lapsed.all({ now, limit: LOOKED_AT })) requeueOne(row, now);
       const candidates = channels
@@ -233,7 +270,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       for (const id of turnIds) extend.run({ id, leaseUntil });
     },
     hold: (channel) => void hold.run({ channel }),
-    finish({ turnId, end, replies, held, rerouted, usage, at }) {
+    finish({ turnId, end, replies, held, rerouted, usage: spent, at }) {
       const row = byId.get({ id: turnId });
       if (row === undefined || row.state !== "running") return false;
       reroute(row, rerouted, at);
@@ -244,7 +281,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         conversations.wentOn(row.conversationId, 0, at);
         return true;
       }
-      conclude(row, { ...conclusionOf(end), ...(usage === undefined ? {} : { usage }) }, at);
+      conclude(row, { ...conclusionOf(end), ...(spent === undefined ? {} : { usage: spent }) }, at);
       for (const reply of replies) outbox.put(reply);
       if (held !== "keep") senders.hold(row.channel, row.address, held);
       conversations.wentOn(row.conversationId, 0, at);
@@ -307,7 +344,11 @@ function conclusionOf(end: Exclude<FinishTurn["end"], { kind: "parked" }>): Conc
     case "failed":
       return { turn: "failed", texts: "failed", error: end.error };
     case "cancelled":
-      return { turn: "cancelled", texts: "dropped", error: { meaning: end.reason, fix: CANCELLED_FIX } };
+      return {
+        turn: "cancelled",
+        texts: "dropped",
+        error: { meaning: end.reason, fix: end.fix ?? CANCELLED_FIX },
+      };
     case "shown":
       return { turn: "shown", texts: "failed", error: { meaning: end.reason, fix: SHOWN_FIX } };
   }

@@ -1,4 +1,5 @@
 import { asc, gte, sql } from "drizzle-orm";
+import type { TokenUsage } from "../tool.ts";
 import type { DayUsage } from "../usage.ts";
 import { usage } from "./schema.ts";
 import { type Db, is, param, type Read, type Write } from "./statement.ts";
@@ -8,6 +9,8 @@ export interface Usage {
   received(channel: string, day: string, segments: number): void;
   /** Negative where something turned out not to have been sent, or to be shorter. */
   sent(channel: string, day: string, messages: number, segments: number): void;
+  /** Tokens that a model was asked with, and answered with. */
+  spent(channel: string, day: string, tokens: TokenUsage): void;
   /** Outbound segments of all channels. */
   segmentsOn(day: string): number;
   since(day: string): readonly DayUsage[];
@@ -23,6 +26,8 @@ export function createUsage(db: Db): Usage {
       outbound: param("outbound"),
       segments: param("segments"),
       inboundSegments: param("inboundSegments"),
+      inputTokens: param("inputTokens"),
+      outputTokens: param("outputTokens"),
     })
     .onConflictDoUpdate({
       target: [usage.day, usage.channel],
@@ -31,6 +36,8 @@ export function createUsage(db: Db): Usage {
         outbound: sql`${usage.outbound} + excluded.outbound`,
         segments: sql`${usage.segments} + excluded.segments`,
         inboundSegments: sql`${usage.inboundSegments} + excluded.inbound_segments`,
+        inputTokens: sql`${usage.inputTokens} + excluded.input_tokens`,
+        outputTokens: sql`${usage.outputTokens} + excluded.output_tokens`,
       },
     })
     .prepare();
@@ -48,12 +55,24 @@ export function createUsage(db: Db): Usage {
 
   return {
     received(channel, day, segments) {
-      add.run({ day, channel, inbound: 1, outbound: 0, segments: 0, inboundSegments: segments });
+      add.run({ ...NOTHING, day, channel, inbound: 1, inboundSegments: segments });
     },
     sent(channel, day, messages, segments) {
-      add.run({ day, channel, inbound: 0, outbound: messages, segments, inboundSegments: 0 });
+      add.run({ ...NOTHING, day, channel, outbound: messages, segments });
+    },
+    spent(channel, day, { inputTokens, outputTokens }) {
+      if (inputTokens + outputTokens > 0) add.run({ ...NOTHING, day, channel, inputTokens, outputTokens });
     },
     segmentsOn: (day) => segmentsOn.get({ day })?.segments ?? 0,
     since: (day) => since.all({ day }).sort((a, b) => (a.day === b.day ? 0 : a.day < b.day ? 1 : -1)),
   };
 }
+
+const NOTHING = {
+  inbound: 0,
+  outbound: 0,
+  segments: 0,
+  inboundSegments: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+} as const;

@@ -70,7 +70,11 @@ test("a call written as JSON is told from an answer that only looks like one", (
     ' {"arguments": {}, "name": "home__lamp"} '.trim(),
   ])
     expect(isCallText(call, names)).toBe(true);
+  for (const call of ["home__lamp", "home__lamp()", "home__lamp ( )"])
+    expect(isCallText(call, names)).toBe(true);
   for (const answer of [
+    "home__lamp is on",
+    "home__lamp(1)",
     '{"name": "other", "parameters": {}}',
     '{"name": "home__lamp"}',
     '{"name": "home__lamp", "arguments": {}} is how you call it',

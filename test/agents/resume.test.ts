@@ -139,7 +139,12 @@ describe("a parked call", () => {
     const parked = await llmAgent(server).run(first.request(), never);
     expect(parked).toEqual({ parked: ["1.0"], usage: { inputTokens: 10, outputTokens: 1 } });
     expect(remind.calls).toHaveLength(1);
-    expect(first.entries).toContainEqual({ kind: "call_parked", callId: "1.0", until: "result" });
+    expect(first.entries).toContainEqual({
+      kind: "call_parked",
+      callId: "1.0",
+      until: "result",
+      tool: "await_signal",
+    });
 
     const result = { kind: "call_result", callId: "1.0", failed: false, text: "code: 123456" } as const;
     const again = withTools({ builtIn: [wait, remind], journal: [...first.entries, result] });

@@ -149,7 +149,10 @@ describe("a tool call", () => {
       event: "agent.tools_unavailable",
       fields: { agent: "assistant", tools: ["swim"] },
     });
-    expect(server.requests[0]?.body.tools?.map((tool) => tool.function.name)).toEqual(["send_message"]);
+    expect(server.requests[0]?.body.tools?.map((tool) => tool.function.name)).toEqual([
+      "send_message",
+      "stay_silent",
+    ]);
     expect(toldResults(server.requests[1]).map((told) => told.split("\n")[2])).toEqual([
       "There is no tool remind.",
       "There is no tool fly.",
@@ -237,7 +240,9 @@ describe("permission", () => {
   const refusing =
     (...names: readonly string[]): TurnTools["authorize"] =>
     async (tool) =>
-      names.includes(tool.name) ? { allowed: false, reason: "only paired phones may" } : { allowed: true };
+      names.includes(tool.name)
+        ? { allowed: false, reason: "only paired phones may", policies: ["house-rules"] }
+        : { allowed: true };
 
   test("a refused call is not made, journalled, and told as a refusal, while others of the step work", async () => {
     const server = await serve(
@@ -257,6 +262,9 @@ describe("permission", () => {
       callId: "1.0",
       failed: true,
       text: "Refused: only paired phones may",
+      outcome: "refused",
+      tool: "send_message",
+      policies: ["house-rules"],
     });
     expect(kinds(turnOf.entries)).not.toContain("call_started 1.0");
   });

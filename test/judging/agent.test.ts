@@ -31,7 +31,7 @@ function judge(
 ): Promise<boolean> {
   const agent = llmAgent(server, over, hasty());
   if (agent.judge === undefined) throw new Error("it cannot judge");
-  return agent.judge({ ...REQUEST, ...changes }, never);
+  return agent.judge({ ...REQUEST, ...changes }, never).then(({ match }) => match);
 }
 
 describe("a verdict", () => {
@@ -90,8 +90,8 @@ describe("a verdict", () => {
     const refused = { status: 400, body: { error: { message: "response_format is not supported" } } };
     const server = await serve(refused, YES, NO);
     const agent = llmAgent(server, {}, hasty());
-    expect(await agent.judge?.(REQUEST, never)).toBe(true);
-    expect(await agent.judge?.(REQUEST, never)).toBe(false);
+    expect((await agent.judge?.(REQUEST, never))?.match).toBe(true);
+    expect((await agent.judge?.(REQUEST, never))?.match).toBe(false);
     expect(server.requests.map(({ body }) => body.response_format !== undefined)).toEqual([
       true,
       false,

@@ -128,7 +128,16 @@ describe("the segments of a day", () => {
     await again.store.enqueue(t.outbound({ to: "+15554444444", segments: 2 }));
     expect(await claim(again, 5)).toEqual([]);
     expect(await again.store.usage("2026-01-01")).toEqual([
-      { day: "2026-01-01", channel: "sms", inbound: 1, outbound: 1, segments: 4, inboundSegments: 2 },
+      {
+        day: "2026-01-01",
+        channel: "sms",
+        inbound: 1,
+        outbound: 1,
+        segments: 4,
+        inboundSegments: 2,
+        inputTokens: 0,
+        outputTokens: 0,
+      },
     ]);
   });
 

@@ -1,9 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { conversationJson } from "../../conversation-json.ts";
 import { messageJson } from "../../message-json.ts";
+import { turnRecordJson } from "../../turn-record.ts";
 import type { OperatorOf } from "../guard.ts";
 import {
   conversationSchema,
+  conversationWithTurnsSchema,
   listOf,
   messageSchema,
   messageWithEventsJson,
@@ -183,11 +185,17 @@ export function conversationRoutes(api: OpenAPIHono, operatorOf: OperatorOf): vo
     createRoute({
       method: "get",
       path: "/conversations/{id}",
-      summary: "One conversation",
+      summary: "One conversation with its newest turns",
       request: { params: idParam },
-      responses: { 200: ok("The conversation", conversationSchema), ...problems },
+      responses: { 200: ok("The conversation", conversationWithTurnsSchema), ...problems },
     }),
-    async (c) => c.json(conversationJson(await operatorOf(c).conversation(c.req.valid("param").id)), 200),
+    async (c) => {
+      const conversation = await operatorOf(c).conversation(c.req.valid("param").id);
+      return c.json(
+        { ...conversationJson(conversation), turns: conversation.turns.map(turnRecordJson) },
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({

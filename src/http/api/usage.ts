@@ -14,6 +14,8 @@ const usageSchema = z
         outbound: z.int(),
         segments: z.int().openapi({ description: "Of the outbound texts" }),
         inbound_segments: z.int(),
+        input_tokens: z.int().openapi({ description: "Of language models, judged texts included" }),
+        output_tokens: z.int(),
         cost: z.number(),
       }),
     ),
@@ -48,13 +50,15 @@ export function usageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
 function usageJson({ currency, days, limits }: UsageView): z.infer<typeof usageSchema> {
   return {
     currency,
-    days: days.map(({ day, channel, inbound, outbound, segments, inboundSegments, cost }) => ({
+    days: days.map(({ day, channel, inbound, outbound, segments, cost, ...more }) => ({
       day,
       channel,
       inbound,
       outbound,
       segments,
-      inbound_segments: inboundSegments,
+      inbound_segments: more.inboundSegments,
+      input_tokens: more.inputTokens,
+      output_tokens: more.outputTokens,
       cost,
     })),
     limits: { segments_per_day: limits.segmentsPerDay, used_today: limits.usedToday },
