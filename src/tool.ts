@@ -132,7 +132,7 @@ export type Authorization = {
  * - `refused`: it cannot be asked for; `reason` is told to the model
  */
 export type ConfirmCall = (
-  call: { readonly tool: string; readonly input: unknown },
+  call: { readonly tool: string; readonly input: Readonly<Record<string, unknown>> },
   context: ToolContext,
 ) => Promise<
   | { readonly kind: "confirmed" }

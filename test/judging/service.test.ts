@@ -58,6 +58,9 @@ describe("a text that passes the hard filters of a watch with instructions", () 
     expect(model.requests[0]?.body.tools).toBeUndefined();
     expect(openJudgements(service)).toEqual([]);
     expect(await service.inbox(STRANGER)).toEqual([]);
+    // What the model was paid for it counts as that of a turn does.
+    const [today] = (await service.api("GET", "/usage")).body.days;
+    expect(today).toMatchObject({ channel: "sms", input_tokens: 10, output_tokens: 5 });
   });
 
   test("is on disk while it is judged, and gone from the database and its log when the judge says no", async () => {

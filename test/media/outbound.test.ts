@@ -73,6 +73,23 @@ describe("an uploaded file", () => {
     expect(await (await fetch(got?.media[0]?.url ?? "")).bytes()).toEqual(PNG);
   });
 
+  test("uploaded again and sent under the same Idempotency-Key is the same send; another file is not", async () => {
+    const running = await start();
+    const send = async (bytes: Uint8Array<ArrayBuffer>) => {
+      const { url } = (await upload(running, bytes, { query: "?channel=sms" })).body;
+      const body = { channel: "sms", to: PHONE, body: "The door", media_urls: [url] };
+      return running.api("POST", "/messages", body, { "idempotency-key": "door-1" });
+    };
+    const first = await send(PNG);
+    expect(first.status).toBe(202);
+    const again = await send(PNG);
+    expect([again.status, again.body.id]).toEqual([202, first.body.id]);
+    expect((await send(new Uint8Array([...PNG, 9]))).status).toBe(409);
+    await running.received(PHONE, 1);
+    await running.app.idle();
+    expect(await running.inbox(PHONE)).toHaveLength(1);
+  });
+
   test("is served by GET and HEAD as a file of its own type, and by nothing else", async () => {
     const running = await start();
     const { url } = (await upload(running, form(PNG))).body;

@@ -298,6 +298,33 @@ describe("an llm agent", () => {
     expect(said[3]?.[1]).toContain("what did I say?");
   });
 
+  test("may stay silent: the text is handled, and nothing is sent", async () => {
+    model = await startModelServer({ toolCalls: [{ name: "stay_silent", arguments: {} }] });
+    const running = await start({ type: "llm", base_url: model.baseUrl, model: "test-model" });
+    const sid = await running.admitted(PHONE, "ok thanks");
+    await running.until(async () => (await running.message(sid)).state === "handled", "the turn");
+    await running.app.idle();
+    expect((await running.api("GET", "/messages?direction=outbound")).body.items).toEqual([]);
+    expect((await running.message(sid)).turn).toMatchObject({ state: "done", calls: [] });
+  });
+
+  test("has its tokens counted for the turn and the day, those of a failed turn too", async () => {
+    model = await startModelServer(
+      { text: "Hello.", usage: { prompt: 100, completion: 7 } },
+      { text: "", usage: { prompt: 200, completion: 0 } },
+      { text: "", usage: { prompt: 300, completion: 0 } },
+    );
+    const running = await start({ type: "llm", base_url: model.baseUrl, model: "test-model", tools: [] });
+    const sid = await running.admitted(PHONE, "hi");
+    await running.received(PHONE, 1);
+    expect((await running.message(sid)).turn.usage).toEqual({ input_tokens: 100, output_tokens: 7 });
+    const failed = await running.admitted(PHONE, "and now?");
+    await running.received(PHONE, 2);
+    expect((await running.message(failed)).turn.usage).toEqual({ input_tokens: 500, output_tokens: 0 });
+    const [today] = (await running.api("GET", "/usage")).body.days;
+    expect(today).toMatchObject({ channel: "sms", input_tokens: 600, output_tokens: 7 });
+  });
+
   test("whose provider fails for good gets one apology sent", async () => {
     const clock = manualClock();
     model = await startModelServer();

@@ -179,14 +179,82 @@ describe("a reminder", () => {
     expect(world.model.requests).toHaveLength(asked);
   });
 
-  test("with a prompt is not run for somebody who may no longer text the agent", async () => {
+  test("with a prompt is not run for somebody who may no longer text the agent, and that is shown", async () => {
     const world = await start("2026-05-04T20:00:00Z");
     await remind(world, { prompt: "Unlock the door", in_minutes: 10 });
     const asked = world.model.requests.length;
     await world.service.api("DELETE", `/channels/sms/addresses/${encodeURIComponent(PHONE)}`);
+    const since = world.clock.now() + 1;
     await world.clock.advance(11 * MINUTE);
     await world.service.logged("turn.denied");
     expect(world.model.requests).toHaveLength(asked);
+    await world.service.until(async () => (await outbound(world, since)).length > 0, "the message");
+    expect(await outbound(world, since)).toMatchObject([
+      {
+        text: "Unlock the door",
+        state: "suppressed",
+        error: { meaning: expect.stringContaining("may no longer text the agent") },
+      },
+    ]);
+  });
+
+  test("with a prompt says why it was not done when the recipient opts out while it waits for its turn", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { prompt: "Make tea", in_minutes: 10 });
+    const asked = world.model.requests.length;
+    await world.service.api("PATCH", "/channels/sms", { enabled: false });
+    const since = world.clock.now() + 1;
+    await world.clock.advance(10 * MINUTE);
+    await due(world, 1);
+    await world.service.admitted(PHONE, "STOP");
+    await world.service.api("PATCH", "/channels/sms", { enabled: true });
+    await world.service.eventually(
+      async () => (await outbound(world, since)).some(({ text }) => text === "Make tea"),
+      "the message that says why",
+    );
+    expect(await outbound(world, since)).toMatchObject([
+      { text: "Make tea", state: "suppressed", error: { meaning: expect.stringContaining("STOP") } },
+    ]);
+    expect(world.model.requests).toHaveLength(asked);
+  });
+
+  test("with a prompt that fails shows the cause with what was asked for, beside the one apology", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { prompt: "How is the garden?", in_minutes: 10 });
+    const since = world.clock.now() + 1;
+    world.model.script({ status: 401, body: { error: { message: "wrong key" } } });
+    await world.clock.advance(10 * MINUTE);
+    await world.service.logged("turn.failed");
+    await world.service.received(PHONE, 3);
+    const made = await outbound(world, since);
+    expect(made.map(({ text, state }) => [text.slice(0, 10), state])).toContainEqual([
+      "How is the",
+      "failed",
+    ]);
+    const failed = made.find(({ state }) => state === "failed") as { id: string } & (typeof made)[number];
+    expect(failed.error?.meaning).toContain("401");
+    const shown = (await world.service.api("GET", `/messages/${failed.id}`)).body;
+    expect(shown.turn).toMatchObject({
+      state: "failed",
+      task: { kind: "reminder", content: "How is the garden?" },
+      error: { meaning: expect.stringContaining("401"), fix: expect.stringContaining("api_key") },
+    });
+    expect(made).toHaveLength(2);
+  });
+
+  test("is understood when it is answered: it stands in the conversation", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { text: "Did you take the pills?", in_minutes: 45 });
+    await world.clock.advance(45 * MINUTE);
+    await world.service.received(PHONE, 3);
+    world.model.script({ text: "Good." });
+    await world.service.text(PHONE, "yes");
+    await world.service.received(PHONE, 4);
+    const said = world.model.requests.at(-1)?.body.messages.map(({ role, content }) => [role, content]) ?? [];
+    expect(said.slice(-2)).toEqual([
+      ["assistant", "Did you take the pills?"],
+      ["user", "yes"],
+    ]);
   });
 
   test("that is asked for wrongly is refused in words the model can act on", async () => {
@@ -249,5 +317,6 @@ describe("a schedule", () => {
     expect(made).toMatchObject([{ text: "Weather", state: "suppressed" }]);
     expect(made[0]?.error?.meaning).toContain("opted out");
     expect(world.model.requests).toHaveLength(0);
+    expect((await world.service.logged("alert"))[0]?.fields.cause).toBe("schedule.undone/morning");
   });
 });

@@ -112,6 +112,49 @@ describe("an agent that texts somebody else", () => {
   });
 });
 
+describe("what an agent texts somebody else", () => {
+  test("stands in their own conversation, so that their agent understands the answer", async () => {
+    const { service, model } = await start();
+    await told({ to: "Anna", text: "Dinner at 8?" });
+    await service.received(ANNA, 2);
+    model.script({ text: "I will tell them." });
+    await service.text(ANNA, "yes");
+    await service.received(ANNA, 3);
+    const said = model.requests.at(-1)?.body.messages.map(({ role, content }) => [role, content]) ?? [];
+    expect(said.slice(-2)).toEqual([
+      ["assistant", "Dinner at 8?"],
+      ["user", "yes"],
+    ]);
+    // Each of the two has a conversation of its own.
+    const { items } = (await service.api("GET", "/conversations")).body;
+    expect(items.map(({ address }: { address: string }) => address).sort()).toEqual([PHONE, ANNA].sort());
+    expect(JSON.stringify(said)).not.toContain("go");
+  });
+
+  test("gives the agent no leave to text them again: only who has texted is in a conversation", async () => {
+    const once = `@id("to-strangers") permit(principal, action == Policy::Action::"send_message", resource)
+      when { resource.address == "${PARTNER}" && !resource.in_conversation };`;
+    const { service, model } = await start({ files: { "policies/once.cedar": once } });
+    const check = { action: "send_message", channel: "sms", from: PARTNER };
+    const deciding = async () => (await service.api("POST", "/policies/check", check)).body.policies;
+    expect(await told({ to: "Ben", text: "hello" })).toContain("pending");
+    expect(await deciding()).toEqual(["to-strangers"]);
+    model.script({ text: "Hi Ben." });
+    await service.text(PARTNER, "hi");
+    await service.received(PARTNER, 2);
+    expect(await deciding()).toEqual(["reply-and-paired"]);
+  });
+
+  test("is not in it when it was not sent", async () => {
+    const { service } = await start();
+    await service.admitted(ANNA, "STOP");
+    await told({ to: "Anna", text: "psst" });
+    await told({ to: STRANGER, text: "spam" });
+    const { items } = (await service.api("GET", "/conversations")).body;
+    expect(items.map(({ address }: { address: string }) => address)).toEqual([PHONE]);
+  });
+});
+
 describe("an agent is told, and nothing is sent, when it texts", () => {
   test("a stranger, whom no policy lets it text; the attempt is shown with the cause", async () => {
     const { service } = await start();
