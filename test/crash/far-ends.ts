@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { numbersIn, textOf } from "./accounts.ts";
+import type { Dice } from "./dice.ts";
+
+/** One call of the http agent. */
+export interface Run {
+  readonly turnId: string;
+  readonly webhookId: string;
+  readonly from: string;
+  readonly numbers: readonly number[];
+  readonly replied: boolean;
+}
+
+/** One event that the webhook consumer was told of, however often. */
+export interface ToldEvent {
+  readonly id: string;
+  readonly type: string;
+  /** The message it is about; "" for other events. */
+  readonly message: string;
+}
+
+/** What lies behind the service: an http agent and a consumer of webhooks, and what they have seen. */
+export interface FarEnds {
+  readonly agentUrl: string;
+  readonly consumerUrl: string;
+  readonly runs: readonly Run[];
+  readonly events: ReadonlyMap<string, ToldEvent>;
+  /** Posts of events, repeated ones included. */
+  readonly posts: () => number;
+  close(): Promise<void>;
+}
+
+const TurnBody = z.object({ turn_id: z.string(), from: z.string(), text: z.string() });
+const EventBody = z.object({
+  id: z.string(),
+  type: z.string(),
+  data: z.object({ id: z.string().optional() }),
+});
+
+/** `moody`: the share of calls that are answered late, with an error first, or by the agent with silence. */
+export function openFarEnds(dice: Dice, moody: number): FarEnds {
+  const runs: Run[] = [];
+  const events = new Map<string, ToldEvent>();
+  /** How each turn is answered, the same when it is asked again. */
+  const moods = new Map<string, "reply" | "slow" | "silence" | "error_first">();
+  const failed = new Set<string>();
+  let posts = 0;
+
+  async function agent(request: Request): Promise<Response> {
+    const { turn_id: turnId, from, text } = TurnBody.parse(await request.json());
+    const mood =
+      moods.get(turnId) ??
+      (dice.chance(moody) ? dice.pick(["slow", "slow", "silence", "error_first"] as const) : "reply");
+    moods.set(turnId, mood);
+    const numbers = numbersIn(text);
+    const webhookId = request.headers.get("webhook-id") ?? "";
+    const note = (replied: boolean) => runs.push({ turnId, webhookId, from, numbers, replied });
+    if (mood === "error_first" && !failed.has(turnId)) {
+      failed.add(turnId);
+      note(false);
+      return new Response("try again", { status: 500 });
+    }
+    note(mood !== "silence");
+    if (mood === "slow") await Bun.sleep(dice.between(50, 800));
+    if (mood === "silence") return new Response(null, { status: 204 });
+    return Response.json({ reply: numbers.map(textOf).join(" ") });
+  }
+
+  async function consumer(request: Request): Promise<Response> {
+    const event = EventBody.parse(await request.json());
+    posts += 1;
+    // Refused before it is noted: only what was taken counts as told.
+    if (dice.chance(moody / 4)) return new Response("busy", { status: 503 });
+    if (event.id !== request.headers.get("webhook-id")) return new Response("two ids", { status: 400 });
+    events.set(event.id, { id: event.id, type: event.type, message: event.data.id ?? "" });
+    return new Response(null, { status: 204 });
+  }
+
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 60,
+    fetch: (request) => (new URL(request.url).pathname === "/agent" ? agent(request) : consumer(request)),
+  });
+  const url = `http://127.0.0.1:${server.port}`;
+  return {
+    agentUrl: `${url}/agent`,
+    consumerUrl: `${url}/events`,
+    runs,
+    events,
+    posts: () => posts,
+    close: () => server.stop(true),
+  };
+}

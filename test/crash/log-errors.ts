@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import type { Violation } from "./accounts.ts";
+
+/** Errors that the faults of a run are meant to bring about; every other one is a mistake of the service. */
+const EXPECTED = new Set(["send.refused", "send.unknown", "turn.failed"]);
+
+const Line = z.object({ level: z.string(), event: z.string() });
+
+/** Errors in the log of the service that no fault explains, one per kind. */
+export function unexpectedErrors(
+  logFile: string,
+  expected: ReadonlySet<string> = EXPECTED,
+): readonly Violation[] {
+  const found = new Map<string, { count: number; first: string }>();
+  for (const line of readFileSync(logFile, "utf8").split("\n")) {
+    if (!line.includes('"level":"error"') && !line.includes('"level":"fatal"')) {
+      if (line !== "" && !line.startsWith("{")) note("not a log line", line);
+      continue;
+    }
+    const parsed = Line.safeParse(parse(line));
+    if (!parsed.success) note("not a log line", line);
+    else if (!expected.has(parsed.data.event)) note(parsed.data.event, line);
+  }
+  return [...found].map(([event, { count, first }]) => ({
+    rule: "unexpected error",
+    about: `${event}, ${count} times, first: ${first.slice(0, 400)}`,
+  }));
+
+  function note(event: string, line: string): void {
+    const known = found.get(event);
+    if (known === undefined) found.set(event, { count: 1, first: line });
+    else known.count += 1;
+  }
+}
+
+/** A line that a kill has cut is none. */
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+
+/** A process whose output goes to a file, so that it costs this process nothing. */
+export interface Logged {
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  /** The exit code, or the name of the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  running(): boolean;
+  /** What this process has printed so far. */
+  printed(): string;
+}
+
+/** `under`: what runs it, as `nice` does. Its output is appended to `logFile`. */
+export function startLogged(
+  command: readonly string[],
+  options: { readonly cwd: string; readonly logFile: string },
+): Logged {
+  const output = openSync(options.logFile, "a");
+  const from = statSync(options.logFile).size;
+  const child = Bun.spawn([...command], {
+    cwd: options.cwd,
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: options.cwd, TMPDIR: options.cwd, LANG: "C.UTF-8" },
+    stdin: "ignore",
+    stdout: output,
+    stderr: output,
+  });
+  closeSync(output);
+  let running = true;
+  const ended = child.exited.then((code) => {
+    running = false;
+    return child.signalCode ?? code;
+  });
+  return {
+    pid: child.pid,
+    kill: (signal) => child.kill(signal),
+    ended,
+    running: () => running,
+    printed: () => tail(options.logFile, from),
+  };
+}
+
+/** The file from `offset` on. */
+function tail(file: string, offset: number): string {
+  const size = statSync(file).size - offset;
+  if (size <= 0) return "";
+  const bytes = Buffer.alloc(size);
+  const descriptor = openSync(file, "r");
+  try {
+    return bytes.toString("utf8", 0, readSync(descriptor, bytes, 0, size, offset));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Resident memory of a process, bytes; undefined once it has ended. */
+export function residentMemory(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Processor time a process has used, ms. */
+export function processorTime(pid: number): number | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
+    // utime and stime, in ticks of 10 ms.
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+import { describeFate, type Fate, RULES, type Violation } from "./accounts.ts";
+import type { UnderLoad } from "./under-load.ts";
+
+/** What a person reads of a run. */
+export function reportUnderLoad(run: UnderLoad): string {
+  const { accounts } = run;
+  const kills = Object.values(run.kills).reduce((sum, count) => sum + count, 0);
+  const rows: (readonly [string, string | number])[] = [
+    ["kills", `${kills}, ${run.early} of them before it listened`],
+    ...Object.entries(run.kills)
+      .filter(([, count]) => count > 0)
+      .map(([scene, count]) => [`  ${scene}`, count] as const),
+    ["faults put in force", run.faults],
+    ["webhooks answered", [...run.answers].sort().map(answered).join(", ")],
+    ["texts the phones sent", accounts.sent],
+    ["  acknowledged with 200", `${accounts.acknowledged}; the others were found in the carrier's list`],
+    ...fatesOf(accounts.fates),
+    ["calls of the http agent", `${accounts.agentCalls} for ${accounts.agentTurns} turns`],
+    ["replies the carrier took", `${accounts.carried}, ${accounts.arrived} of them arrived`],
+    ["events the webhook consumer took", run.eventPosts],
+    ["codes texted", `${accounts.codes}, ${accounts.claimed} given to one who waited`],
+    ["time", `${Math.round(run.seconds)} s`],
+  ];
+  return `\n${tableOf(rows)}\n${reasonsOf(run)}${violationsOf(run.violations)}`;
+}
+
+function fatesOf(fates: Readonly<Record<Fate, number>>): readonly (readonly [string, string | number])[] {
+  const found: (readonly [string, string | number])[] = [];
+  for (const fate of FATES)
+    if (fates[fate] > 0) found.push([`  ${fate}`, `${fates[fate]} (${describeFate(fate)})`]);
+  return found;
+}
+
+const FATES: readonly Fate[] = [
+  "answered",
+  "undelivered",
+  "refused",
+  "unknown",
+  "behind",
+  "silent",
+  "apologised",
+  "captured",
+  "stopped",
+  "missing",
+];
+
+function answered([status, count]: readonly [number, number]): string {
+  return `${count} with ${status === 0 ? "nothing" : status}`;
+}
+
+export function tableOf(rows: readonly (readonly [string, string | number])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+/** Why some texts have no reply, by reason; ids differ and are left out. */
+function reasonsOf(run: UnderLoad): string {
+  const reasons = new Map<string, number>();
+  for (const { fate, reason } of run.accounts.explained) {
+    const kind = `${fate}: ${reason.replace(/msg_[0-9a-zA-Z]+/g, "…")}`.slice(0, 160);
+    reasons.set(kind, (reasons.get(kind) ?? 0) + 1);
+  }
+  return [...reasons].map(([reason, count]) => `${String(count).padStart(6)} × ${reason}\n`).join("");
+}
+
+/** The first of each rule are shown in full. */
+const SHOWN = 10;
+
+export function violationsOf(violations: readonly Violation[]): string {
+  const byRule = Map.groupBy(violations, ({ rule }) => rule);
+  return [...byRule]
+    .map(
+      ([rule, all]) =>
+        `\n${all.length} × ${rule}: ${RULES[rule]}\n${all
+          .slice(0, SHOWN)
+          .map(({ about }) => `    ${about}\n`)
+          .join("")}`,
+    )
+    .join("");
+}
