@@ -1,9 +1,18 @@
-import { readdirSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CHECKOUT } from "../support/binary.ts";
 
-/** The binary in dist/, built where it is missing or older than what it is made of. Answers its path. */
-export async function currentBinary(): Promise<string> {
+/**
+ * A copy in `folder` of the binary in dist/, which is built where it is missing or older than what it is made of.
+ * A copy, so that a later build does not change what runs.
+ */
+export async function currentBinary(folder: string): Promise<string> {
+  const copy = join(folder, "sms-agent");
+  copyFileSync(await built(), copy);
+  return copy;
+}
+
+async function built(): Promise<string> {
   const program = join(CHECKOUT, "dist", "sms-agent");
   const sources = ["src", "migrations", "policies", "deploy", "package.json"].map((name) =>
     join(CHECKOUT, name),

@@ -12,6 +12,8 @@ export interface Unfinished {
   readonly inbound: number;
   readonly turns: number;
   readonly outbox: number;
+  /** Events that the webhook consumer was not told of yet. */
+  readonly events: number;
 }
 
 function reading<T>(file: string, read: (database: Database) => T): T {
@@ -50,6 +52,9 @@ export function readUnfinished(file: string): Unfinished {
       inbound: count("SELECT count(*) AS n FROM messages WHERE direction = 'inbound'"),
       turns: count("SELECT count(*) AS n FROM turns WHERE ended_at IS NULL"),
       outbox: count("SELECT count(*) AS n FROM outbox"),
+      events: count(
+        "SELECT count(*) AS n FROM events, webhooks WHERE events.seq > position AND type = 'message.received'",
+      ),
     };
   });
 }

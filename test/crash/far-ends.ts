@@ -70,7 +70,8 @@ export function openFarEnds(dice: Dice, moody: number): FarEnds {
     const event = EventBody.parse(await request.json());
     posts += 1;
     // Refused before it is noted: only what was taken counts as told.
-    if (dice.chance(moody / 4)) return new Response("busy", { status: 503 });
+    // Seldom, for each one holds up all that follow for a second.
+    if (dice.chance(moody / 60)) return new Response("busy", { status: 503 });
     if (event.id !== request.headers.get("webhook-id")) return new Response("two ids", { status: 400 });
     events.set(event.id, { id: event.id, type: event.type, message: event.data.id ?? "" });
     return new Response(null, { status: 204 });

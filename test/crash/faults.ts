@@ -46,6 +46,3 @@ const CLEAR: readonly Weighted[] = [
 export function nextFault(dice: Dice, unclear: number): Readonly<Record<string, unknown>> {
   return { ...dice.weighted(dice.chance(unclear) ? UNCLEAR : CLEAR)(dice), times: 1 };
 }
-
-/** How many kinds of fault there are here. */
-export const FAULT_KINDS = UNCLEAR.length + CLEAR.length;

@@ -11,7 +11,18 @@ export interface Logged {
   printed(): string;
 }
 
-/** `under`: what runs it, as `nice` does. Its output is appended to `logFile`. */
+/** What still runs; it ends with this process, however that ends. */
+const alive = new Set<{ readonly pid: number; kill(signal: NodeJS.Signals): void }>();
+process.on("exit", () => {
+  for (const child of alive) child.kill("SIGKILL");
+});
+
+/** Ends the program, and with it what it has started, when somebody interrupts it. */
+export function endOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+}
+
+/** Its output is appended to `logFile`. */
 export function startLogged(
   command: readonly string[],
   options: { readonly cwd: string; readonly logFile: string },
@@ -27,8 +38,10 @@ export function startLogged(
   });
   closeSync(output);
   let running = true;
+  alive.add(child);
   const ended = child.exited.then((code) => {
     running = false;
+    alive.delete(child);
     return child.signalCode ?? code;
   });
   return {
@@ -58,19 +71,6 @@ export function residentMemory(pid: number): number | undefined {
   try {
     const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Processor time a process has used, ms. */
-export function processorTime(pid: number): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /, "")
-      .split(" ");
-    // utime and stime, in ticks of 10 ms.
-    return (Number(fields[11]) + Number(fields[12])) * 10;
   } catch {
     return undefined;
   }

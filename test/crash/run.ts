@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { currentBinary } from "./binary.ts";
 import { createDice } from "./dice.ts";
+import { endOnSignals } from "./processes.ts";
 import { reportUnderLoad } from "./report.ts";
 import { killUnderLoad } from "./under-load.ts";
 
@@ -37,8 +38,9 @@ if (values.help || wrong || kills === undefined || minutes === undefined || rate
   process.exit(values.help ? 0 : 2);
 }
 
-const program = await currentBinary();
+endOnSignals();
 const folder = mkdtempSync(join(tmpdir(), "sms-agent-crash-"));
+const program = await currentBinary(folder);
 const note = (line: string) => void process.stdout.write(`  ${line}\n`);
 process.stdout.write(`seed ${seed}, everything in ${folder}\n`);
 

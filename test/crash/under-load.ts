@@ -288,11 +288,14 @@ async function settle(
 ): Promise<{ readonly done: boolean; readonly left: string }> {
   const end = Date.now() + patience;
   for (;;) {
-    const { inbound, turns, outbox } = readUnfinished(rig.database);
+    const { inbound, turns, outbox, events } = readUnfinished(rig.database);
     const expected = load.texts.length + load.stops.size;
-    const done = inbound >= expected && turns === 0 && outbox === 0 && alsoDone();
+    const done = inbound >= expected && turns + outbox + events === 0 && alsoDone();
     if (done || Date.now() > end)
-      return { done, left: `${expected - inbound} texts to come, ${turns} turns, ${outbox} sends` };
+      return {
+        done,
+        left: `${expected - inbound} texts to come, ${turns} turns, ${outbox} sends, ${events} events`,
+      };
     await Bun.sleep(250);
   }
 }
