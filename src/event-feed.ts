@@ -2,7 +2,7 @@ import { AppError } from "./errors.ts";
 import { EVENT_TYPES, type EventType } from "./event.ts";
 import { type EventJson, eventJson, maySee } from "./event-json.ts";
 import type { EventStore } from "./event-store.ts";
-import { type Caller, can, demand } from "./token.ts";
+import { ADMIN, type Caller, can, demand } from "./token.ts";
 
 /** The log of events as it goes on, for whoever follows it. */
 export interface EventFeed {
@@ -32,10 +32,13 @@ export interface FollowedEvents {
 /** Events that are read at once. */
 const BATCH = 50;
 const MAX_FOLLOWERS = 200;
+/** Of one API token, so that it cannot take them from all others. */
+const MAX_FOLLOWERS_OF_TOKEN = 50;
 
 export function createEventFeed(store: EventStore): EventFeed {
   const waiting = new Set<() => void>();
-  const followers = new Set<object>();
+  /** Whose they are. */
+  const followers = new Map<object, string>();
   let stopped = false;
   const wake = () => {
     for (const tell of waiting) tell();
@@ -69,11 +72,13 @@ export function createEventFeed(store: EventStore): EventFeed {
       const types = visibleTypes(wanted, caller);
       let after = await start(lastEventId);
       const follower = {};
-      if (stopped || followers.size >= MAX_FOLLOWERS)
+      const own = [...followers.values()].filter((id) => id === caller.id).length;
+      const mayOpen = caller.id === ADMIN.id || own < MAX_FOLLOWERS_OF_TOKEN;
+      if (stopped || followers.size >= MAX_FOLLOWERS || !mayOpen)
         throw new AppError("unavailable", "No more streams of events can be opened at the moment.", {
           fix: "Close those that are not needed.",
         });
-      followers.add(follower);
+      followers.set(follower, caller.id);
       return {
         async next(signal) {
           while (!stopped) {

@@ -46,11 +46,14 @@ export interface WatchIdempotency {
   readonly fingerprint: string;
   /** Epoch ms until which the key is remembered. */
   readonly until: number;
+  /** There is no room for another watch: only the one that the key stands for may be answered. */
+  readonly onlyKnown?: boolean;
 }
 
 export type CreateWatchOutcome =
   | { readonly kind: "created" | "replayed"; readonly watch: Watch }
-  | { readonly kind: "key_conflict" };
+  | { readonly kind: "key_conflict" }
+  | { readonly kind: "no_room" };
 
 export interface RecentQuery {
   readonly since: number;

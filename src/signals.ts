@@ -21,6 +21,7 @@ import {
   type WatchOwner,
   watchPrincipal,
 } from "./watch.ts";
+import { whyNoRoom } from "./watch-limits.ts";
 
 export interface SignalsSeams {
   readonly settings: () => Settings;
@@ -65,7 +66,10 @@ export interface HeldText {
 export interface Signals {
   /** Loads pending watches; those that expired meanwhile are told so. */
   start(): Promise<void>;
-  /** Makes a watch and lets it look back. Rejects with AppError `invalid` for a pattern that cannot run. */
+  /**
+   * Makes a watch and lets it look back. Rejects with AppError `invalid` for a pattern that cannot run, `conflict`
+   * for a key that was used for something else and where there is no room for another watch.
+   */
   create(watch: NewWatch): Promise<Watch>;
   /**
    * Waits until the watch is no longer pending and answers it as it then is. An abort rejects with the signal's
@@ -174,15 +178,15 @@ export function createSignals(seams: SignalsSeams): Signals {
     waiters.delete(watch.id);
   }
 
-  /** `known` holds the decisions for this signal by principal: of a thousand who wait most are the same one. */
-  function eligible(entry: Entry, signal: Signal, known = new Map<string, boolean>()): boolean {
-    const { watch, pattern } = entry;
+  /** `known`: of a thousand who wait for this signal most are the same one, or look for the same. */
+  function eligible(entry: Entry, signal: Signal, known = newKnown()): boolean {
+    const { watch } = entry;
     if (signal.receivedAt < watch.createdAt - watch.backfill) return false;
-    if (!passesFilters(watch.filters, pattern, signal)) return false;
+    if (!passesFilters(watch.filters, onceFor(entry, known), signal)) return false;
     if (!canUse(watch, signal)) return false;
     const principal = watchPrincipal(watch.owner, API_AGENT);
-    const allowed = known.get(principal) ?? permitted(watch, signal);
-    known.set(principal, allowed);
+    const allowed = known.permitted.get(principal) ?? permitted(watch, signal);
+    known.permitted.set(principal, allowed);
     return allowed;
   }
 
@@ -224,7 +228,7 @@ export function createSignals(seams: SignalsSeams): Signals {
   }
 
   function collect(signal: Signal, after: number): Offered {
-    const known = new Map<string, boolean>();
+    const known = newKnown();
     const offers: Offer[] = [];
     const judged: string[] = [];
     for (const entry of pending.values()) {
@@ -326,7 +330,11 @@ export function createSignals(seams: SignalsSeams): Signals {
   }
 
   /** Puts a registered watch on disk and lets it look back. */
-  async function begin(entry: Entry, idempotency: NewWatch["idempotency"]): Promise<Watch> {
+  async function begin(
+    entry: Entry,
+    idempotency: NewWatch["idempotency"],
+    noRoom: AppError | undefined,
+  ): Promise<Watch> {
     const { watch } = entry;
     let outcome: CreateWatchOutcome;
     try {
@@ -338,6 +346,7 @@ export function createSignals(seams: SignalsSeams): Signals {
               key: idempotency.key,
               fingerprint: idempotency.fingerprint,
               until: watch.createdAt + idempotency.keepFor,
+              onlyKnown: noRoom !== undefined,
             },
       );
     } catch (error) {
@@ -349,6 +358,7 @@ export function createSignals(seams: SignalsSeams): Signals {
       throw new AppError("conflict", "This Idempotency-Key was used for another wait.", {
         fix: "Use a new key for a new wait, or repeat the first request exactly.",
       });
+    if (outcome.kind === "no_room") throw noRoom;
     if (outcome.kind === "replayed") return outcome.watch;
     try {
       await lookBack(entry);
@@ -368,6 +378,8 @@ export function createSignals(seams: SignalsSeams): Signals {
     },
     async create(wanted) {
       const now = clock.now();
+      const noRoom = whyNoRoom(wanted.owner, ownersOf(pending.values()));
+      if (noRoom !== undefined && wanted.idempotency === undefined) throw noRoom;
       const watch: Watch = {
         id: seams.newId("watch"),
         state: "pending",
@@ -384,7 +396,7 @@ export function createSignals(seams: SignalsSeams): Signals {
       const entry = register(watch);
       beginning.add(watch);
       try {
-        return await begin(entry, wanted.idempotency);
+        return await begin(entry, wanted.idempotency, noRoom);
       } finally {
         beginning.delete(watch);
         arm();
@@ -466,6 +478,33 @@ export function createSignals(seams: SignalsSeams): Signals {
       timer?.();
     },
   };
+}
+
+/** What was found out for one signal: who may have it, by principal, and what is in it, by pattern. */
+interface Known {
+  readonly permitted: Map<string, boolean>;
+  readonly found: Map<string, boolean>;
+}
+
+function newKnown(): Known {
+  return { permitted: new Map(), found: new Map() };
+}
+
+/** The watch's pattern, which looks into a text only where no other watch with the same one has. */
+function onceFor({ watch, pattern }: Entry, { found }: Known): Pattern | undefined {
+  const { match } = watch.filters;
+  if (match === undefined || pattern === undefined) return undefined;
+  return {
+    test(text) {
+      const known = found.get(match) ?? pattern.test(text);
+      found.set(match, known);
+      return known;
+    },
+  };
+}
+
+function* ownersOf(entries: Iterable<Entry>): Iterable<WatchOwner> {
+  for (const { watch } of entries) yield watch.owner;
 }
 
 function signalOf(text: HeldText): Signal {

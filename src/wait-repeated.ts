@@ -32,6 +32,9 @@ interface Attempt extends RepeatKey {
   readonly until: number;
 }
 
+/** Keys that are remembered in memory; of those beyond the store is asked again, as after a restart. */
+const MAX_KEYS = 10_000;
+
 const TIME_OVER = Symbol("the caller's time is over");
 
 export function createRepeatedWaits(seams: {
@@ -46,6 +49,10 @@ export function createRepeatedWaits(seams: {
   function known({ key, fingerprint }: RepeatKey): number {
     const now = clock.now();
     for (const [old, { until }] of attempts) if (until <= now) attempts.delete(old);
+    for (const old of attempts.keys()) {
+      if (attempts.size <= MAX_KEYS) break;
+      attempts.delete(old);
+    }
     const attempt = attempts.get(key);
     if (attempt !== undefined && attempt.fingerprint !== fingerprint)
       throw new AppError("conflict", "This Idempotency-Key was used for another wait.", {

@@ -78,17 +78,18 @@ export function createWaiting(seams: WaitingSeams): Waiting {
     return parseWait(kind, request, { settings: seams.settings(), compile: seams.compile, caller });
   }
 
-  function ownerOf({ judge }: WaitRequest, attached: boolean): WatchOwner {
+  function ownerOf({ judge }: WaitRequest, caller: Caller, attached: boolean): WatchOwner {
     return {
       kind: "api",
+      token: caller.id,
       ...(judge === undefined ? {} : { judge }),
       ...(attached ? { attached } : {}),
     };
   }
 
   /** Ends with its caller: whatever it gets after that is for others. */
-  async function waitOnce(wait: WaitRequest, abort: AbortSignal): Promise<Watch> {
-    const made = await departed.create({ ...wait.watch, owner: ownerOf(wait, true) });
+  async function waitOnce(wait: WaitRequest, caller: Caller, abort: AbortSignal): Promise<Watch> {
+    const made = await departed.create({ ...wait.watch, owner: ownerOf(wait, caller, true) });
     try {
       const watch = made.state === "pending" ? await signals.ended(made.id, abort) : made;
       if (abort.aborted) throw abort.reason;
@@ -118,9 +119,9 @@ export function createWaiting(seams: WaitingSeams): Waiting {
       stopping.signal.addEventListener("abort", stop, { once: true });
       try {
         if (ended.signal.aborted) throw ended.signal.reason;
-        if (idempotencyKey === undefined) return outcomeOf(await waitOnce(wait, ended.signal));
+        if (idempotencyKey === undefined) return outcomeOf(await waitOnce(wait, caller, ended.signal));
         const key = { key: keyOf(caller, idempotencyKey), fingerprint: fingerprintOf(wait) };
-        const wanted = { ...wait.watch, owner: ownerOf(wait, false) };
+        const wanted = { ...wait.watch, owner: ownerOf(wait, caller, false) };
         return outcomeOf(await repeated.wait(wanted, key, ended.signal));
       } finally {
         abort.removeEventListener("abort", leave);
@@ -137,7 +138,7 @@ export function createWaiting(seams: WaitingSeams): Waiting {
       const wait = read("watch", request, caller);
       return departed.create({
         ...wait.watch,
-        owner: ownerOf(wait, false),
+        owner: ownerOf(wait, caller, false),
         ...(idempotencyKey === undefined
           ? {}
           : {

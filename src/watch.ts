@@ -55,6 +55,8 @@ export type WatchOwner =
        * is left to take a signal, and the watch is cancelled.
        */
       readonly attached?: true;
+      /** The id of the token that made it, or `admin`. */
+      readonly token?: string;
     }
   | {
       readonly kind: "agent";

@@ -99,11 +99,11 @@ function describe(item: Message): string {
     lines.push(`policies ${item.policies.join(", ") || "none (default deny)"}`);
   if (item.error !== undefined) {
     const code = item.error.code === undefined ? "" : `${item.error.code}: `;
-    lines.push(`error ${code}${item.error.meaning}`, `fix ${item.error.fix}`);
+    lines.push(`error ${code}${printable(item.error.meaning)}`, `fix ${printable(item.error.fix)}`);
   }
   lines.push(`text ${item.text === undefined ? "(not kept)" : printable(item.text)}`);
-  for (const media of item.media ?? []) lines.push(`media ${media.content_type} ${media.url}`);
+  for (const media of item.media ?? []) lines.push(printable(`media ${media.content_type} ${media.url}`));
   for (const event of item.events ?? [])
-    lines.push(`  ${event.at}  ${event.state}  ${event.detail ?? ""}`.trimEnd());
+    lines.push(`  ${event.at}  ${event.state}  ${printable(event.detail ?? "")}`.trimEnd());
   return lines.join("\n");
 }

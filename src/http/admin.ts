@@ -25,7 +25,7 @@ import { tokenRoutes } from "./api/tokens.ts";
 import { usageRoutes } from "./api/usage.ts";
 import { readBody } from "./body.ts";
 import { type ConsoleFile, consoleRoutes } from "./console.ts";
-import { callerOf, callersOnly, type OperatorOf, sameOriginOnly } from "./guard.ts";
+import { callerOf, callersOnly, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
 import { onInvalid, problemResponse } from "./problem.ts";
 import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
 
@@ -66,6 +66,7 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
     return problemResponse(error);
   });
   app.notFound(() => problemResponse(new AppError("not_found", "There is no such route.")));
+  app.use(plainData);
   app.use(sameOriginOnly(seams.allowedHosts));
   app.get("/healthz", (c) => c.text("ok"));
   consoleRoutes(app, seams.console);

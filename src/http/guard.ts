@@ -20,9 +20,39 @@ export function sameOriginOnly(allowedHosts: () => readonly string[]): Middlewar
     const origin = c.req.header("origin");
     if (origin !== undefined && !sameHost(origin, host))
       throw new AppError("forbidden", "Requests from another origin are not accepted.");
+    if (isForeign(c.req.header("sec-fetch-site")) && !isNavigation(c))
+      throw new AppError("forbidden", "Requests that another site makes are not accepted.");
     await next();
   };
 }
+
+/** What a browser says of requests without an `Origin` too, as for an image or a script. */
+function isForeign(site: string | undefined): boolean {
+  return site === "cross-site" || site === "same-site";
+}
+
+/** A link that somebody followed from elsewhere: it shows a page, and brings that site nothing. */
+function isNavigation(c: Context): boolean {
+  const isPage =
+    c.req.header("sec-fetch-mode") === "navigate" && c.req.header("sec-fetch-dest") === "document";
+  return isPage && (c.req.method === "GET" || c.req.method === "HEAD");
+}
+
+/** Put on every answer that does not say otherwise: it is data, for whoever asked, and no page of anybody's. */
+const PLAIN_DATA = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store",
+} as const;
+
+/** Keeps browsers from making more of an answer than it is, and caches from keeping it. */
+export const plainData: MiddlewareHandler = async (c, next) => {
+  await next();
+  const { headers } = c.res;
+  for (const [name, value] of Object.entries(PLAIN_DATA)) if (!headers.has(name)) headers.set(name, value);
+};
 
 /** The name of a Host header without its port, in lower case; undefined for what is no host at all. */
 function hostName(host: string): string | undefined {

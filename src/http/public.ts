@@ -9,6 +9,7 @@ import type { InboundEvent, StatusEvent } from "../message.ts";
 import type { ChannelSettings } from "../settings.ts";
 import type { Malformed, WebhookReader, WebhookRequest } from "../webhook.ts";
 import { readBody } from "./body.ts";
+import { plainData } from "./guard.ts";
 import { serveMedia } from "./media.ts";
 
 export interface PublicSeams {
@@ -48,6 +49,7 @@ const FORGERY_LOG_INTERVAL = 60_000;
 export function createPublicApp(seams: PublicSeams): Hono {
   const app = new Hono();
   const forgeries = new Map<string, { since: number; more: number }>();
+  app.use(plainData);
   for (const base of new Set(["", seams.prefix])) {
     app.on(["GET", "HEAD"], `${base}/healthz`, (c) => c.text("ok"));
     app.on(["GET", "HEAD"], `${base}/readyz`, async (c) =>

@@ -57,7 +57,7 @@ function properties(fields: LogFields = {}): Record<string, unknown> {
 function jsonLine(record: LogRecord): string {
   const level = record.level === "warning" ? "warn" : record.level;
   const event = String(record.rawMessage);
-  return `${JSON.stringify({ time: new Date(record.timestamp).toISOString(), level, event, ...record.properties })}\n`;
+  return `${visible({ time: new Date(record.timestamp).toISOString(), level, event, ...record.properties })}\n`;
 }
 
 const COLOUR: Readonly<Record<string, string>> = {
@@ -79,5 +79,17 @@ function prettyLine(record: LogRecord): string {
 /** A value on one line; control characters escaped, so that nobody's text can forge a line. */
 function plain(value: unknown): string {
   const text = Array.isArray(value) ? value.join(",") : String(value);
-  return /^[\x21-\x7e]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[\x21-\x7e]+$/.test(text) ? text : visible(text);
+}
+
+/**
+ * As JSON, with what it leaves as it is escaped too where a terminal or a reader would obey it: the control
+ * characters from 0x7f on, line separators, and marks that turn the direction of writing.
+ */
+function visible(value: unknown): string {
+  return JSON.stringify(value).replace(/[\x7f-\x9f\u00ad\p{Cf}\u2028\u2029]/gu, (found) =>
+    [...Array(found.length).keys()]
+      .map((at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
 }

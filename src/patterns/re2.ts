@@ -3,10 +3,18 @@ import type { CompilePattern } from "../watch.ts";
 
 /** Longest pattern, characters. Bounds what compiling may cost before the size is known. */
 const MAX_LENGTH = 500;
-/** Largest program, instructions. A text of n characters takes at most n times as many steps. */
-const MAX_SIZE = 500;
+/**
+ * Largest weight of a pattern, in instructions of its program: a text of n characters takes at most n steps for each.
+ * What is written out of a count in { } runs all at once, and where it looks classes of Unicode up it is weighed three
+ * times, since then the states below do not fit. At the most this is a few ms for 1,600 characters.
+ */
+const MAX_WEIGHT = 250;
+/** Classes of Unicode: each takes about a millisecond to compile. */
+const MAX_CLASSES = 12;
 /** What the states that a pattern builds up while it runs may take, bytes; beyond it runs without them. */
 const MAX_MEMORY = 256 * 1024;
+/** Characters of a text that are looked at; the longest text that phones send has fewer. */
+const MAX_TEXT = 4_096;
 
 /**
  * Compiles a pattern with RE2 (https://github.com/google/re2/wiki/Syntax), which looks at each character of a
@@ -16,20 +24,39 @@ const MAX_MEMORY = 256 * 1024;
 export const compilePattern: CompilePattern = (source) => {
   if (source.length > MAX_LENGTH)
     return { refused: `It has ${source.length} characters; write at most ${MAX_LENGTH}.` };
+  if ((source.match(CLASS)?.length ?? 0) > MAX_CLASSES)
+    return { refused: `It has too many classes of Unicode (\\p{…}); write at most ${MAX_CLASSES}.` };
   try {
-    if (RE2JS.compile(source).programSize() > MAX_SIZE)
+    if (weightOf(source) > MAX_WEIGHT)
       return {
-        refused: "It is too large once its repetitions are written out; write smaller counts in { }.",
+        refused: "It is too large once its repetitions are written out; write smaller counts in { }, or *.",
       };
     const set = new RE2Set(RE2Set.UNANCHORED, 0, MAX_MEMORY);
     set.add(source);
     set.compile();
-    return { test: (text) => set.match(text).length > 0 };
+    return { test: (text) => set.match(text.slice(0, MAX_TEXT)).length > 0 };
   } catch (error) {
     if (error instanceof RE2JSSyntaxException) return { refused: explain(error.error, error.input ?? "") };
     throw error;
   }
 };
+
+const CLASS = /\\[pP]/g;
+
+/** Throws RE2JSSyntaxException. */
+function weightOf(source: string): number {
+  const size = RE2JS.compile(source).programSize();
+  return source.search(CLASS) < 0 ? size : size + 2 * (size - sizeOnce(source));
+}
+
+/** The size without counted repetitions; 0 where it cannot be told. */
+function sizeOnce(source: string): number {
+  try {
+    return RE2JS.compile(source.replace(/\{\d+(,\d*)?\}/g, "")).programSize();
+  } catch {
+    return 0;
+  }
+}
 
 /** What RE2 cannot run at all, by how it begins; the second half says what to write. */
 const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [

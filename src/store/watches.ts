@@ -163,6 +163,7 @@ export function createWatch(
     if (known.fingerprint !== idempotency?.fingerprint) return { kind: "key_conflict" };
     return { kind: "replayed", watch: assemble(first) };
   }
+  if (idempotency?.onlyKnown) return { kind: "no_room" };
   watches.insert(watch);
   const row = watches.byId(watch.id);
   if (row === undefined) throw new Error(`the watch ${watch.id} is not there`);
