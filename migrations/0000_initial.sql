@@ -47,6 +47,24 @@ CREATE INDEX `conversations_open_address` ON `conversations` (`channel`,`address
 CREATE INDEX `conversations_open` ON `conversations` (`last_at`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `conversations_activity` ON `conversations` (`last_at`);--> statement-breakpoint
 CREATE INDEX `conversations_channel` ON `conversations` (`channel`,`last_at`);--> statement-breakpoint
+CREATE TABLE `doubts` (
+	`message` integer NOT NULL,
+	`attempt` integer NOT NULL,
+	`channel` text NOT NULL,
+	`recipient` text NOT NULL,
+	`state` text NOT NULL,
+	`started_at` integer NOT NULL,
+	`missed_at` integer,
+	`due_at` integer,
+	`until_at` integer NOT NULL,
+	PRIMARY KEY(`message`, `attempt`),
+	FOREIGN KEY (`message`) REFERENCES `messages`(`seq`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `doubts_due` ON `doubts` (`channel`,`due_at`) WHERE "doubts"."due_at" is not null;--> statement-breakpoint
+CREATE INDEX `doubts_recipient` ON `doubts` (`recipient`);--> statement-breakpoint
+CREATE INDEX `doubts_untold` ON `doubts` (`message`) WHERE "doubts"."state" = 'untold';--> statement-breakpoint
+CREATE INDEX `doubts_age` ON `doubts` (`started_at`);--> statement-breakpoint
 CREATE TABLE `early_callbacks` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`sid` text NOT NULL,

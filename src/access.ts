@@ -78,6 +78,15 @@ export function restrict(operator: Operator, caller: Caller): Operator {
         key === undefined ? command : { ...command, idempotencyKey: `${caller.id}/${key}` },
       );
     },
+    async resend(request) {
+      demand(caller, "messages:send");
+      const { channel } = found(await operator.message(request.id), `message ${request.id}`);
+      demand(caller, "messages:send", channel);
+      const { idempotencyKey: key } = request;
+      return operator.resend(
+        key === undefined ? request : { ...request, idempotencyKey: `${caller.id}/${key}` },
+      );
+    },
     homeChannel: operator.homeChannel,
     async notify(command) {
       demand(caller, "messages:send", operator.homeChannel());

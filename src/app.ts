@@ -39,6 +39,7 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { createReconciliation, doubledAlert } from "./reconciliation.ts";
 import { createRemind } from "./remind.ts";
 import { createReminders } from "./reminders.ts";
 import { purgeBefore } from "./retention.ts";
@@ -83,6 +84,8 @@ export interface App {
 
 const TURN_CONCURRENCY = 64;
 const SEND_CONCURRENCY = 64;
+/** Lists of the carrier read at the same time. */
+const LOOK_CONCURRENCY = 4;
 /** Small models on small machines answer one after the other anyway. */
 const JUDGE_CONCURRENCY = 4;
 /** Idle conversations are ended, and what has expired is swept away, this often, ms. */
@@ -315,13 +318,28 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         message: `The ${settings.limits.segmentsPerDay} segments of the day are used up; sends wait until ${rfc3339(until)}, and fail after four hours.`,
         fix: "See what was sent (sms-agent messages); raise limits.segments_per_day if it is all right.",
       }),
+    onDoubt: () => lookWorker.wake(),
+    onFreed: () => sendWorker.wake(),
+    onDoubled: (message, channel) => alerts.raise(doubledAlert(message, channel)),
     store,
+    clock,
+    log,
+  });
+  const reconciliation = createReconciliation({
+    settings: () => settings,
+    carrier: links.carrier,
+    runnable,
+    explain: explainCode,
+    onSend: () => sendWorker.wake(),
+    store,
+    alerts,
     clock,
     log,
   });
   const outboxRecord = outbox.record;
   const turnWorker = startWorker(turns.queue, { concurrency: TURN_CONCURRENCY, clock, log });
   const sendWorker = startWorker(outbox.queue, { concurrency: SEND_CONCURRENCY, clock, log });
+  const lookWorker = startWorker(reconciliation, { concurrency: LOOK_CONCURRENCY, clock, log });
   const confirmationWorker = startWorker(confirmations.queue, { concurrency: 1, clock, log });
   const reminderWorker = startWorker(createReminders(timedSeams), { concurrency: 1, clock, log });
   const scheduleWorker = startWorker(schedules.queue, { concurrency: 1, clock, log });
@@ -331,6 +349,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     confirmationWorker.wake();
     turnWorker.wake();
     sendWorker.wake();
+    lookWorker.wake();
   };
   const signals = createSignals({
     settings: () => settings,
@@ -540,6 +559,8 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     });
   };
   const tidy = async () => {
+    // A send can also come into doubt by its lease running out.
+    lookWorker.wake();
     for (const channel of Object.values(settings.channels))
       for (const ended of await store.endIdle(channel.id, channel.idleTimeout, clock.now()))
         log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
@@ -555,7 +576,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     const until = clock.now() + grace;
     await Promise.all([
       turnWorker.stop(grace),
-      ...[confirmationWorker, reminderWorker, scheduleWorker].map((worker) => worker.stop(grace)),
+      ...[confirmationWorker, reminderWorker, scheduleWorker, lookWorker].map((worker) => worker.stop(grace)),
     ]);
     const sent = new AbortController();
     const timeUp = sleep(clock, Math.max(0, until - clock.now()), sent.signal).catch(() => {});

@@ -20,6 +20,11 @@ export interface Carrier {
    * longer has the message.
    */
   fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
+  /**
+   * Everything the channel's sender has sent to one recipient since a time, whatever its state, paging done. `ok`
+   * means that the list was read as far as that: what is not in it was not in the carrier's list.
+   */
+  listSent(query: SentQuery, signal: AbortSignal): Promise<CarrierList<SentMessage>>;
   /** The bytes of what came with a text, at most `maxBytes` of them; nothing but the carrier's own is fetched. */
   fetchMedia(url: string, maxBytes: number, signal: AbortSignal): Promise<MediaOutcome>;
 }
@@ -53,6 +58,26 @@ export interface SendRequest {
   /** Base URL of our status webhook; absent when states are polled. `ref` is appended as `?m=`. */
   readonly statusCallback?: string;
   readonly ref: AttemptRef;
+}
+
+export interface SentQuery {
+  readonly to: string;
+  /** Epoch ms of our clock. */
+  readonly since: number;
+}
+
+/** A message of ours, or of another program with the same sender, as the carrier's list has it. */
+export interface SentMessage {
+  readonly sid: string;
+  /** The carrier's word for the state, as in callbacks. */
+  readonly status: string;
+  readonly errorCode?: number;
+  readonly body: string;
+  /** How many files go with it. */
+  readonly media: number;
+  readonly segments?: number;
+  /** Epoch ms of our clock, the carrier's corrected; absent where the list does not say. */
+  readonly createdAt?: number;
 }
 
 export type SendOutcome =

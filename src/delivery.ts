@@ -73,7 +73,10 @@ export function retryDelay(attempt: number, random: number, retryAfter = 0): num
   return Math.max(retryAfter, Math.round(base * (0.75 + random / 2)));
 }
 
-/** After this long an unclear send no longer holds its recipient's other messages. Milliseconds. */
+/**
+ * This long after its attempt an unclear send no longer holds its recipient's other messages, and nobody looks for it
+ * any more. Milliseconds.
+ */
 export const UNKNOWN_HOLD = 180_000;
 
 /** A message that could not be handed over for this long is given up. Milliseconds. */

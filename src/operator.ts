@@ -10,6 +10,7 @@ import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
 import { type PairedAddress, type Pairing, pairingLink } from "./pairing.ts";
 import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
+import { type ResendCommand, resend } from "./resend.ts";
 import type { ChannelSettings, Mode, Settings } from "./settings.ts";
 import type { MessageQuery, Page, Store } from "./store.ts";
 import { MAX_BODY, type TextTools } from "./text.ts";
@@ -33,6 +34,8 @@ export interface Operator {
   messages(query: MessageQuery): Promise<Page<Message>>;
   message(id: string): Promise<MessageView>;
   send(request: SendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
+  /** Sends again what came to a bad or unknown end; `conflict` says why not, and what to do. */
+  resend(request: ResendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
   /** The channel of the home phone, where one is configured. */
   homeChannel(): string | undefined;
   /** Texts the home phone; `conflict` when there is none, or it has opted out. */
@@ -256,6 +259,7 @@ export function createOperator(seams: OperatorSeams): Operator {
       return turn?.channel === message.channel ? { ...message, turn } : message;
     },
     send,
+    resend: (request) => resend(request, seams),
     homeChannel: () => seams.settings().home?.channel,
     async notify({ text, idempotencyKey }) {
       const { channel, address } = await openHome(seams.settings(), store);

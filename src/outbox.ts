@@ -23,6 +23,12 @@ export interface OutboxSeams {
   readonly explain: (code: number) => Explained;
   /** Told once when sends wait for the next day, as `limits.segments_per_day` is used up. */
   readonly onLimit: (until: number) => void;
+  /** Told when the carrier's answer was lost: its list must be asked. */
+  readonly onDoubt: () => void;
+  /** Told when a callback lets the recipient's next message go. */
+  readonly onFreed: () => void;
+  /** Told when the carrier has taken one message twice. */
+  readonly onDoubled: (messageId: string, channel: string) => void;
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -95,7 +101,7 @@ export function createOutbox(seams: OutboxSeams): Outbox {
     const now = clock.now();
     if (outcome.kind === "retry" && outcome.retryAfter !== undefined)
       pace(message.channel).close(now + outcome.retryAfter);
-    await store.settleSend({
+    const { doubled } = await store.settleSend({
       ...ref,
       outcome,
       at: now,
@@ -104,6 +110,8 @@ export function createOutbox(seams: OutboxSeams): Outbox {
         : {}),
     });
     report(message, attempt, outcome);
+    if (outcome.kind === "ambiguous") seams.onDoubt();
+    if (doubled) seams.onDoubled(message.id, message.channel);
   }
 
   function report(message: ClaimedSend["message"], attempt: number, outcome: SendOutcome): void {
@@ -168,6 +176,8 @@ export function createOutbox(seams: OutboxSeams): Outbox {
         moved: outcome.kind === "applied" ? outcome.moved : undefined,
         code: event.errorCode,
       });
+      if (outcome.kind === "applied" && outcome.freed) seams.onFreed();
+      if (outcome.kind === "applied" && outcome.doubled) seams.onDoubled(outcome.messageId, outcome.channel);
       return outcome;
     },
   };

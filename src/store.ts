@@ -2,6 +2,7 @@ import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
 import type { ConfirmationStore, PendingConfirmation } from "./confirmation.ts";
 import type { Conversation } from "./conversation.ts";
+import type { DoubtStore } from "./doubt-store.ts";
 import type { Explained } from "./errors.ts";
 import type { EventStore, WebhookStore } from "./event-store.ts";
 import type { JudgementStore } from "./judgement.ts";
@@ -34,6 +35,7 @@ export interface Store
   extends AdmissionStore,
     TurnStore,
     OutboxStore,
+    DoubtStore,
     PairingStore,
     MessageStore,
     ConversationStore,
@@ -291,8 +293,11 @@ export interface OutboxStore {
     now: number,
     segmentsPerDay: number,
   ): Promise<number | undefined>;
-  /** What became of an attempt. A state that a callback has already carried further stays. */
-  settleSend(settle: SettleSend): Promise<void>;
+  /**
+   * What became of an attempt. A state that a callback has already carried further stays. `doubled`: the carrier is now
+   * known to have taken the message twice.
+   */
+  settleSend(settle: SettleSend): Promise<{ readonly doubled: boolean }>;
   /**
    * Applies a callback: by its `ref`, else by its sid; kept for a sid that is not known yet and applied when
    * an attempt is settled with it. Answers the message it belongs to and whether its state moved.
@@ -336,6 +341,10 @@ export type StatusOutcome =
       readonly channel: string;
       readonly state: DeliveryState;
       readonly moved: boolean;
+      /** The recipient's next message may go. */
+      readonly freed: boolean;
+      /** The carrier is now known to have taken the message twice. */
+      readonly doubled: boolean;
     }
   /** No message of ours has this sid (yet). */
   | { readonly kind: "kept" };

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { call } from "./client.ts";
 import { print, printable, shorten, stdout, table } from "./output.ts";
+import { resendVerb } from "./resend.ts";
 import { list, type Message, message } from "./shapes.ts";
 import { withTarget } from "./target.ts";
 
@@ -43,8 +44,9 @@ export function messagesVerb(program: Command): void {
     .option("--json", "print the API's answer")
     .addHelpText(
       "after",
-      "\nExamples:\n  sms-agent messages --limit 5\n  sms-agent messages --direction inbound --json\n  sms-agent messages msg_01m7yfpjra8n54a127q0etd8rc",
+      "\nExamples:\n  sms-agent messages --limit 5\n  sms-agent messages --direction inbound --json\n  sms-agent messages msg_01m7yfpjra8n54a127q0etd8rc\n  sms-agent messages resend msg_01m7yfpjra8n54a127q0etd8rc",
     );
+  resendVerb(verb);
   withTarget<MessagesOptions>(verb, async (target, options, id) => {
     const json = options.json === true;
     if (id !== undefined) {

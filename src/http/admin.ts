@@ -17,7 +17,7 @@ import { channelRoutes } from "./api/channels.ts";
 import { configurationRoutes } from "./api/configuration.ts";
 import { eventRoutes } from "./api/events.ts";
 import { mediaRoutes } from "./api/media.ts";
-import { conversationRoutes, messageRoutes, notifyRoutes } from "./api/messages.ts";
+import { conversationRoutes, messageRoutes, notifyRoutes, resendRoutes } from "./api/messages.ts";
 import { policyRoutes } from "./api/policies.ts";
 import { signalRoutes } from "./api/signals.ts";
 import { type SimulatorRoutes, simulatorRoutes } from "./api/simulator.ts";
@@ -87,6 +87,7 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   const api = new OpenAPIHono({ defaultHook: onInvalid });
   channelRoutes(api, operatorOf);
   messageRoutes(api, operatorOf);
+  resendRoutes(api, operatorOf);
   notifyRoutes(api, operatorOf);
   conversationRoutes(api, operatorOf);
   usageRoutes(api, operatorOf);

@@ -2,7 +2,7 @@ import { and, desc, sql } from "drizzle-orm";
 import { attempts } from "./schema.ts";
 import { type Db, is, param, type Read, type Write } from "./statement.ts";
 
-type AttemptRow = typeof attempts.$inferSelect;
+export type AttemptRow = typeof attempts.$inferSelect;
 
 /** The tries of sending a message, each written down before the carrier is called. */
 export interface Attempts {
@@ -12,8 +12,11 @@ export interface Attempts {
   countedOn(message: number, attempt: number): CountedAttempt | undefined;
   /** Also for an attempt that is not written down, as after a restored backup. A sid that is known stays. */
   settle(message: number, attempt: number, outcome: AttemptOutcome, at: number): void;
-  /** The message that was sent under this sid. */
-  messageOf(sid: string): number | undefined;
+  get(message: number, attempt: number): AttemptRow | undefined;
+  /** What was sent under this sid. */
+  ofSid(sid: string): Pick<AttemptRow, "message" | "attempt"> | undefined;
+  /** Whether another try of the message has a sid. */
+  hasOtherSid(message: number, attempt: number): boolean;
   /** The number of the last try; 0 before the first. */
   last(message: number): number;
 }
@@ -40,8 +43,8 @@ export function createAttempts(db: Db): Attempts {
       day: param("day"),
     })
     .prepare();
-  const byNumber: Read<{ message: number; attempt: number }, Pick<AttemptRow, "day" | "outcome">> = db
-    .select({ day: attempts.day, outcome: attempts.outcome })
+  const byNumber: Read<{ message: number; attempt: number }, AttemptRow> = db
+    .select()
     .from(attempts)
     .where(and(is(attempts.message, "message"), is(attempts.attempt, "attempt")))
     .prepare();
@@ -65,10 +68,20 @@ export function createAttempts(db: Db): Attempts {
       },
     })
     .prepare();
-  const messageOf: Read<{ sid: string }, { message: number }> = db
-    .select({ message: attempts.message })
+  const ofSid: Read<{ sid: string }, Pick<AttemptRow, "message" | "attempt">> = db
+    .select({ message: attempts.message, attempt: attempts.attempt })
     .from(attempts)
     .where(is(attempts.sid, "sid"))
+    .prepare();
+  const otherSids: Read<{ message: number; attempt: number }, { attempt: number }> = db
+    .select({ attempt: attempts.attempt })
+    .from(attempts)
+    .where(
+      and(
+        is(attempts.message, "message"),
+        sql`${attempts.sid} is not null and ${attempts.attempt} <> ${param("attempt")}`,
+      ),
+    )
     .prepare();
   const last: Read<{ message: number }, { attempt: number }> = db
     .select({ attempt: attempts.attempt })
@@ -87,7 +100,9 @@ export function createAttempts(db: Db): Attempts {
     settle(message, attempt, { outcome, sid, detail }, at) {
       settle.run({ message, attempt, startedAt: at, sid: sid ?? null, outcome, detail: detail ?? null });
     },
-    messageOf: (sid) => messageOf.get({ sid })?.message,
+    get: (message, attempt) => byNumber.get({ message, attempt }),
+    ofSid: (sid) => ofSid.get({ sid }),
+    hasOtherSid: (message, attempt) => otherSids.get({ message, attempt }) !== undefined,
     last: (message) => last.get({ message })?.attempt ?? 0,
   };
 }

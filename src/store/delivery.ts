@@ -1,10 +1,12 @@
 import { asc } from "drizzle-orm";
+import type { SentMessage } from "../carrier.ts";
 import { advance, deliveryStateOf } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
 import type { AttemptRef, DeliveryState, StatusEvent } from "../message.ts";
 import type { SettleSend, StatusOutcome } from "../store.ts";
 import { billedSegments } from "../usage.ts";
-import type { Attempts } from "./attempts.ts";
+import type { AttemptRow, Attempts } from "./attempts.ts";
+import type { Doubts } from "./doubts.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import { earlyCallbacks } from "./schema.ts";
@@ -14,15 +16,23 @@ import type { Usage } from "./usage.ts";
 
 type EarlyRow = typeof earlyCallbacks.$inferSelect;
 
-/** What becomes of a send: the answer of the carrier's API, and its callbacks, in whichever order they come. */
+/** What becomes of a send: the answer of the carrier's API, its callbacks and its list, in whichever order they come. */
 export interface Delivery {
-  settle(settle: SettleSend): void;
+  /** Answers whether the carrier has been found to have taken the message twice. */
+  settle(settle: SettleSend): { readonly doubled: boolean };
   record(event: StatusEvent & { readonly error?: Explained }): StatusOutcome;
+  /** The carrier's list has the attempt. */
+  adopt(seq: number, attempt: number, sent: Adopted, at: number): { readonly doubled: boolean };
+  /** The carrier's list does not have the attempt, and cannot have it any more: it is tried again. */
+  miss(seq: number, attempt: number, at: number): void;
 }
+
+type Adopted = SentMessage & { readonly error?: Explained };
 
 export interface DeliveryParts {
   readonly messages: Messages;
   readonly attempts: Attempts;
+  readonly doubts: Doubts;
   readonly outbox: Outbox;
   readonly senders: Senders;
   readonly usage: Usage;
@@ -43,7 +53,7 @@ interface Heard {
 
 export function createDelivery(
   db: Db,
-  { messages, attempts, outbox, senders, usage }: DeliveryParts,
+  { messages, attempts, doubts, outbox, senders, usage }: DeliveryParts,
 ): Delivery {
   const keep: Write<Omit<EarlyRow, "seq">> = db
     .insert(earlyCallbacks)
@@ -67,16 +77,20 @@ export function createDelivery(
     .prepare();
 
   /** The carrier has the message: whatever it says moves the state forward only, and is kept. */
-  function hear(seq: number, heard: Heard): { readonly state: MessageRow["state"]; readonly moved: boolean } {
+  function hear(seq: number, { attempt, hadSid }: Speaker, heard: Heard): Hearing {
     const row = messages.bySeq(seq);
     const current = deliveryOf(row);
     const said = deliveryStateOf(heard.status);
-    const next = advance(current, said ?? "queued");
+    const counts = !isReplaced(row, attempt, hadSid) || outlives(said, hadSid);
+    const next = counts ? advance(current, said ?? "queued") : current;
     const moved = next !== current;
-    const detail =
+    const told =
       said === undefined
         ? `The carrier says "${heard.status}".`
         : (heard.error?.meaning ?? (heard.errorCode === undefined ? undefined : `error ${heard.errorCode}`));
+    const detail = counts
+      ? told
+      : [`Of try ${attempt}, which another one has replaced.`, told].join(" ").trim();
     const why = detail === undefined ? {} : { detail };
     if (moved)
       messages.setState(
@@ -88,15 +102,19 @@ export function createDelivery(
     else if (heard.repeatsCount || said !== current)
       messages.addEvent(seq, said ?? "queued", heard.at, detail);
     if (heard.errorCode === UNSUBSCRIBED) senders.optOut(row.channel, row.to, heard.at);
-    outbox.leave(seq);
-    return { state: next, moved };
+    return { moved, counts, freed: counts && outbox.leave(seq) };
   }
 
-  function applyEarly(seq: number, sid: string): void {
+  /** Another try has taken its place, or is about to. */
+  function isReplaced(row: MessageRow, attempt: number, hadSid: boolean): boolean {
+    return (row.state === "pending" && hadSid) || attempt < attempts.last(row.seq);
+  }
+
+  function applyEarly(seq: number, speaker: Speaker, sid: string): void {
     const rows = early.all({ sid });
     if (rows.length === 0) return;
     for (const row of rows)
-      hear(seq, {
+      hear(seq, speaker, {
         status: row.status,
         at: row.at,
         errorCode: row.errorCode ?? undefined,
@@ -104,6 +122,44 @@ export function createDelivery(
         repeatsCount: true,
       });
     forget.run({ sid });
+  }
+
+  /** The carrier is known to have taken this try. Tells whether it thereby has taken the message twice. */
+  function learn(row: MessageRow, attempt: number, sid: string, at: number): Learnt {
+    const { seq } = row;
+    const before = attempts.get(seq, attempt);
+    const hadSid = before !== undefined && before.sid !== null;
+    if (hadSid) return { hadSid, doubled: false };
+    attempts.settle(seq, attempt, { outcome: "accepted", sid }, at);
+    const plain = attempt === 1 && before?.outcome === null && row.state === "sending";
+    if (plain) return { hadSid, doubled: false };
+    if (before?.outcome === "absent" && before.day !== null)
+      usage.sent(row.channel, before.day, 1, billedSegments(row.segments));
+    doubts.end(seq, attempt);
+    doubts.again(seq, at);
+    const doubled = attempts.hasOtherSid(seq, attempt) && isSurplus(row, attempt, before);
+    if (doubled)
+      messages.addEvent(
+        seq,
+        row.state,
+        at,
+        `The carrier has taken this message twice; try ${attempt} is ${sid}.`,
+      );
+    return { hadSid, doubled };
+  }
+
+  /** The message is with the carrier by another try; whether by this one too is looked up later. */
+  function watch({ seq: message, channel, to: recipient }: MessageRow, attempt: number, at: number): void {
+    const made = attempts.get(message, attempt);
+    if (made === undefined || made.sid !== null) return;
+    doubts.open({ message, attempt, channel, recipient, startedAt: made.startedAt }, at);
+    doubts.again(message, at);
+  }
+
+  /** A message that failed may be sent again on purpose; then the carrier has it twice, and one was meant. */
+  function isSurplus(row: MessageRow, attempt: number, before: AttemptRow | undefined): boolean {
+    if (attempt < attempts.last(row.seq)) return before === undefined || isDoubtful(before);
+    return row.state !== "pending" && row.state !== "sending" && row.state !== "unknown";
   }
 
   /** The try is known to have sent nothing; before its outcome is written. */
@@ -128,39 +184,43 @@ export function createDelivery(
       // Only the last try decides, and only while nothing of the carrier's own says that it has the message.
       const open = (row.state === "sending" || row.state === "unknown") && attempt === attempts.last(seq);
       switch (outcome.kind) {
-        case "accepted":
-          attempts.settle(seq, attempt, { outcome: "accepted", sid: outcome.sid }, at);
-          recount(row, attempt, outcome.segments);
-          messages.setCarrier(seq, outcome.sid, outcome.segments);
-          hear(seq, { status: outcome.status, at, repeatsCount: true });
-          applyEarly(seq, outcome.sid);
-          return;
+        case "accepted": {
+          const { sid, status, segments } = outcome;
+          const { hadSid, doubled } = learn(row, attempt, sid, at);
+          recount(row, attempt, segments);
+          messages.setCarrier(seq, sid, segments);
+          hear(seq, { attempt, hadSid }, { status, at, repeatsCount: true });
+          applyEarly(seq, { attempt, hadSid }, sid);
+          return { doubled };
+        }
         case "refused": {
           const { error, optedOut } = outcome;
           uncount(row, attempt);
           attempts.settle(seq, attempt, { outcome: "refused", detail: error.meaning }, at);
+          doubts.end(seq, attempt);
           if (optedOut) senders.optOut(row.channel, row.to, at);
-          if (!open) return;
+          if (!open) return ONCE;
           messages.setState(seq, optedOut ? "suppressed" : "failed", at, { error });
           outbox.leave(seq);
-          return;
+          return ONCE;
         }
         case "retry":
           uncount(row, attempt);
           attempts.settle(seq, attempt, { outcome: "retry", detail: outcome.reason }, at);
+          doubts.end(seq, attempt);
           if (open) outbox.retry(row, attempt, dueAt ?? at, at, outcome.reason);
-          return;
+          return ONCE;
         case "ambiguous":
           attempts.settle(seq, attempt, { outcome: "ambiguous", detail: outcome.reason }, at);
           if (open && row.state === "sending") outbox.lose(seq, at, outcome.reason);
-          return;
+          else if (attempts.last(seq) > 1) watch(row, attempt, at);
+          return ONCE;
       }
     },
     record(event) {
       const { sid, ref } = event;
-      const named = ref === undefined ? undefined : namedBy(event, ref);
-      const seq = named?.seq ?? ownedBy(event.channel, attempts.messageOf(sid));
-      if (seq === undefined) {
+      const subject = (ref === undefined ? undefined : namedBy(event, ref)) ?? ownedBy(event);
+      if (subject === undefined) {
         keep.run({
           sid,
           status: event.status,
@@ -170,43 +230,115 @@ export function createDelivery(
         });
         return { kind: "kept" };
       }
-      if (named !== undefined && ref !== undefined) {
-        attempts.settle(seq, ref.attempt, { outcome: "accepted", sid }, event.at);
-        messages.setCarrier(seq, sid, undefined);
-      }
-      const { moved } = hear(seq, {
-        status: event.status,
-        at: event.at,
-        errorCode: event.errorCode,
-        error: event.error,
-        repeatsCount: ref !== undefined,
-      });
+      const { row, attempt } = subject;
+      const { seq } = row;
+      const { hadSid, doubled } = learn(row, attempt, sid, event.at);
+      const { moved, counts, freed } = hear(
+        seq,
+        { attempt, hadSid },
+        {
+          status: event.status,
+          at: event.at,
+          errorCode: event.errorCode,
+          error: event.error,
+          repeatsCount: ref !== undefined,
+        },
+      );
+      if (counts) messages.setCarrier(seq, sid, undefined);
+      const state = deliveryOf(messages.bySeq(seq));
+      return { kind: "applied", messageId: row.id, channel: row.channel, state, moved, freed, doubled };
+    },
+    adopt(seq, attempt, sent, at) {
       const row = messages.bySeq(seq);
-      return { kind: "applied", messageId: row.id, channel: row.channel, state: deliveryOf(row), moved };
+      const { sid, status, errorCode, error, segments } = sent;
+      const { hadSid, doubled } = learn(row, attempt, sid, at);
+      recount(row, attempt, segments);
+      const { counts } = hear(seq, { attempt, hadSid }, { status, at, errorCode, error, repeatsCount: true });
+      if (counts) messages.setCarrier(seq, sid, segments);
+      applyEarly(seq, { attempt, hadSid: true }, sid);
+      return { doubled };
+    },
+    miss(seq, attempt, at) {
+      const row = messages.bySeq(seq);
+      uncount(row, attempt);
+      attempts.settle(seq, attempt, { outcome: "absent", detail: ABSENT }, at);
+      doubts.again(seq, at);
+      outbox.retry(row, attempt, at, at, ABSENT);
     },
   };
 
   /**
    * The message a callback names, if it may speak for it: of the channel it came to, an attempt that was made,
-   * and no other message of the carrier's than the one that is known.
+   * and no other message of the carrier's than the one that is known for that attempt. An attempt that was in doubt
+   * may turn up beside the one that took its place.
    */
-  function namedBy(event: StatusEvent, ref: AttemptRef): MessageRow | undefined {
-    const row = outboundOf(ref.messageId);
+  function namedBy(event: StatusEvent, { messageId, attempt }: AttemptRef): Subject | undefined {
+    const row = outboundOf(messageId);
     if (row === undefined || (event.channel !== undefined && row.channel !== event.channel)) return undefined;
-    const made = ref.attempt >= 1 && ref.attempt <= (attempts.last(row.seq) ?? 0);
-    const known = row.providerSid === null || row.providerSid === event.sid;
-    return made && (known || attempts.messageOf(event.sid) === row.seq) ? row : undefined;
+    if (attempt < 1 || attempt > attempts.last(row.seq)) return undefined;
+    const owner = attempts.ofSid(event.sid);
+    if (owner !== undefined) return owner.message === row.seq ? { row, attempt: owner.attempt } : undefined;
+    const known = attempts.get(row.seq, attempt);
+    if (known !== undefined && known.sid !== null) return undefined;
+    const free = row.providerSid === null || row.providerSid === event.sid;
+    const fits = free || (known !== undefined && isDoubtful(known));
+    return fits ? { row, attempt } : undefined;
   }
 
-  function ownedBy(channel: string | undefined, seq: number | undefined): number | undefined {
-    if (seq === undefined || channel === undefined) return seq;
-    return messages.bySeq(seq).channel === channel ? seq : undefined;
+  function ownedBy({ channel, sid }: StatusEvent): Subject | undefined {
+    const owner = attempts.ofSid(sid);
+    if (owner === undefined) return undefined;
+    const row = messages.bySeq(owner.message);
+    return channel === undefined || row.channel === channel ? { row, attempt: owner.attempt } : undefined;
   }
 
   function outboundOf(id: string): MessageRow | undefined {
     const row = messages.byId(id);
     return row?.direction === "outbound" ? row : undefined;
   }
+}
+
+const ONCE = { doubled: false };
+
+const ABSENT = "The carrier does not have it, by two of its listings: it is sent again.";
+
+/** Whose message the carrier speaks of. */
+interface Subject {
+  readonly row: MessageRow;
+  readonly attempt: number;
+}
+
+/** Which try it is that the carrier speaks of, and whether its sid was known before. */
+interface Speaker {
+  readonly attempt: number;
+  readonly hadSid: boolean;
+}
+
+interface Hearing {
+  readonly moved: boolean;
+  /** False for news of a try that another one has replaced. */
+  readonly counts: boolean;
+  /** The recipient's next message may go. */
+  readonly freed: boolean;
+}
+
+interface Learnt {
+  readonly hadSid: boolean;
+  readonly doubled: boolean;
+}
+
+/**
+ * News of a replaced try that matter all the same: that it arrived; and, where it was in doubt, that the carrier has
+ * it. That it failed is not the end of what replaced it.
+ */
+function outlives(said: DeliveryState | undefined, hadSid: boolean): boolean {
+  if (said === "delivered" || said === "read") return true;
+  return (said === "queued" || said === "sent") && !hadSid;
+}
+
+/** Nobody knew what became of it. */
+function isDoubtful({ outcome }: AttemptRow): boolean {
+  return outcome === null || outcome === "ambiguous" || outcome === "absent";
 }
 
 /** The state of an outbound message. */

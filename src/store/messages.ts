@@ -22,6 +22,8 @@ export interface Messages {
   setState(seq: number, state: MessageRow["state"], at: number, why?: StateReason): void;
   /** What the carrier has told; a sid that is known stays. */
   setCarrier(seq: number, sid: string, segments: number | undefined): void;
+  /** Outbound: to be sent anew, as if nothing had come of it. */
+  reopen(seq: number, at: number, detail: string): void;
   setTurn(seq: number, turnId: string, conversationId: string): void;
   /** Texts of a turn that wait for its end, oldest first. */
   waiting(turnId: string): readonly MessageRow[];
@@ -108,6 +110,11 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
       providerSid: sql`coalesce(${messages.providerSid}, ${setTo("sid")})`,
       segments: sql`coalesce(${setTo("segments")}, ${messages.segments})`,
     })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const reopen: Write<{ seq: number }> = db
+    .update(messages)
+    .set({ state: "pending", error: null, providerSid: null })
     .where(is(messages.seq, "seq"))
     .prepare();
   const setTurn: Write<{ seq: number; turnId: string; conversationId: string }> = db
@@ -222,6 +229,11 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
     },
     setCarrier(seq, sid, segments) {
       setCarrier.run({ seq, sid, segments: segments ?? null });
+    },
+    reopen(seq, at, detail) {
+      reopen.run({ seq });
+      addEvent(seq, "pending", at, detail);
+      events.status(seq, "pending", at);
     },
     setTurn(seq, turnId, conversationId) {
       setTurn.run({ seq, turnId, conversationId });

@@ -1,11 +1,12 @@
 import { and, asc, lte, sql } from "drizzle-orm";
-import { GIVE_UP_AFTER, UNKNOWN_HOLD } from "../delivery.ts";
+import { GIVE_UP_AFTER } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
 import type { DeliveryState, NewOutbound } from "../message.ts";
 import type { ClaimedSend, SendClaim } from "../store.ts";
 import { billedSegments, type LocalDay } from "../usage.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Conversations } from "./conversations.ts";
+import type { Doubts } from "./doubts.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import { outbox } from "./schema.ts";
 import type { Senders } from "./senders.ts";
@@ -24,13 +25,20 @@ export interface Outbox {
   nextDue(channels: readonly string[]): number | undefined;
   /** When the day's segments do not suffice for the first due send: the start of the next day. */
   heldUntil(channels: readonly string[], now: number, segmentsPerDay: number): number | undefined;
-  /** Takes a message out of the queue: it is with the carrier, or has come to its end. */
-  leave(seq: number): void;
+  /** Takes a message out of the queue: it is with the carrier, or has come to its end. False: it was not in it. */
+  leave(seq: number): boolean;
+  /** Ends the leases and the holds that are over. */
+  expire(now: number): void;
+  /** Puts in again what had left the queue. */
+  again(message: MessageRow, attempt: number, at: number): void;
   /** Back to `pending`: the try is known to have failed. */
   retry(message: MessageRow, attempt: number, dueAt: number, at: number, reason: string): void;
   /** Nobody knows what became of the try. */
   lose(seq: number, at: number, reason: string): void;
-  /** Every send under way becomes `unknown`: the process that made it is dead. Answers how many. */
+  /**
+   * Every send under way becomes `unknown`: the process that made it is dead. Answers how many. What was looked for
+   * before is looked for further.
+   */
   loseAll(now: number): number;
   /** Gives up what has been pending for too long; at most `limit`. Answers how many. */
   giveUp(now: number, limit: number): number;
@@ -42,6 +50,7 @@ const LOOKED_AT = 1_000;
 export interface OutboxParts {
   readonly messages: Messages;
   readonly attempts: Attempts;
+  readonly doubts: Doubts;
   readonly senders: Senders;
   readonly conversations: Conversations;
   readonly usage: Usage;
@@ -51,7 +60,7 @@ export interface OutboxParts {
 }
 
 export function createOutbox(db: Db, parts: OutboxParts): Outbox {
-  const { messages, attempts, senders, conversations, usage } = parts;
+  const { messages, attempts, doubts, senders, conversations, usage } = parts;
 
   const insert: Write<Omit<OutboxRow, "state" | "head" | "until">> = db
     .insert(outbox)
@@ -140,9 +149,12 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
     leave(row);
   }
 
-  /** From here on it is never sent again by itself; the recipient's other messages wait a little for its fate. */
+  /** The carrier's list is read for it from now on; the recipient's other messages wait a little for its fate. */
   function lose(row: OutboxRow, at: number, detail: string): void {
-    change.run({ ...row, state: "unknown", until: at + UNKNOWN_HOLD });
+    const { message, attempt, channel, recipient } = row;
+    const startedAt = attempts.get(message, attempt)?.startedAt ?? at;
+    const until = doubts.open({ message, attempt, channel, recipient, startedAt }, at);
+    change.run({ ...row, state: "unknown", until });
     messages.setState(row.message, "unknown", at, { detail });
   }
 
@@ -150,7 +162,11 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
   function expire(now: number): void {
     for (const row of over.all({ now, limit: LOOKED_AT })) {
       if (row.state === "sending") lose(row, now, "No answer of the carrier was recorded in time.");
-      else leave(row);
+      else {
+        doubts.giveUp(row.message);
+        messages.addEvent(row.message, "unknown", now, UNDECIDED);
+        leave(row);
+      }
     }
   }
 
@@ -237,6 +253,11 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
     leave(seq) {
       const row = bySeq.get({ message: seq });
       if (row !== undefined) leave(row);
+      return row !== undefined;
+    },
+    expire,
+    again({ seq, channel, to: recipient }, attempt, at) {
+      insert.run({ message: seq, channel, recipient, attempt, dueAt: at, createdAt: at });
     },
     retry(message, attempt, dueAt, at, reason) {
       const row = bySeq.get({ message: message.seq });
@@ -258,6 +279,10 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       if (row !== undefined) lose(row, at, reason);
     },
     loseAll(now) {
+      for (const { message, until } of doubts.resume(now)) {
+        const row = bySeq.get({ message });
+        if (row?.state === "unknown") change.run({ ...row, until });
+      }
       const rows = underWay.all({});
       for (const row of rows) lose(row, now, "The service stopped while it was being sent.");
       return rows.length;
@@ -293,10 +318,12 @@ function outboundOf(row: MessageRow): NewOutbound {
   };
 }
 
-const OPTED_OUT: Explained = {
+export const OPTED_OUT: Explained = {
   meaning: "The recipient has opted out with STOP, so nothing is sent to it on this channel.",
   fix: "Only the recipient can lift this, by texting START.",
 };
+
+const UNDECIDED = "It could not be told whether the carrier has it: it is not sent again by itself.";
 
 const GIVEN_UP: Explained = {
   meaning: "It could not be handed to the carrier for four hours and was given up.",

@@ -312,13 +312,45 @@ export const attempts = sqliteTable(
     /** The local day whose usage it was counted in. */
     day: text("day"),
     sid: text("sid"),
-    /** Null while it is not known what became of it. */
-    outcome: text("outcome").$type<"accepted" | "refused" | "retry" | "ambiguous">(),
+    /** Null while it is not known what became of it; `absent`: two listings of the carrier did not have it. */
+    outcome: text("outcome").$type<"accepted" | "refused" | "retry" | "ambiguous" | "absent">(),
     detail: text("detail"),
   },
   (table) => [
     primaryKey({ columns: [table.message, table.attempt] }),
     index("attempts_sid").on(table.sid).where(sql`${table.sid} is not null`),
+  ],
+);
+
+/** Attempts of which nobody knows whether the carrier took them, until that is known. */
+export const doubts = sqliteTable(
+  "doubts",
+  {
+    message: integer("message")
+      .notNull()
+      .references(() => messages.seq, { onDelete: "cascade" }),
+    attempt: integer("attempt").notNull(),
+    channel: text("channel").notNull(),
+    recipient: text("recipient").notNull(),
+    /**
+     * `looking`: the carrier's list is read for it; `untold`: it could not be told, and the operator is to hear of it;
+     * `undecided`: the operator has; `again`: the message was sent again, and this attempt may turn up yet.
+     */
+    state: text("state").$type<"looking" | "untold" | "undecided" | "again">().notNull(),
+    startedAt: integer("started_at").notNull(),
+    /** When the first listing that had nothing of it was begun. */
+    missedAt: integer("missed_at"),
+    /** The next look, or the lease of one that is under way. */
+    dueAt: integer("due_at"),
+    /** Nobody looks any more from then on. */
+    until: integer("until_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.message, table.attempt] }),
+    index("doubts_due").on(table.channel, table.dueAt).where(sql`${table.dueAt} is not null`),
+    index("doubts_recipient").on(table.recipient),
+    index("doubts_untold").on(table.message).where(sql`${table.state} = 'untold'`),
+    index("doubts_age").on(table.startedAt),
   ],
 );
 

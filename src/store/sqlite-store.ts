@@ -14,14 +14,17 @@ import { createCommits } from "./commits.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
+import { createDoubts } from "./doubts.ts";
 import { createEvents, type Referents } from "./events.ts";
 import { isDiskFailure, unavailable } from "./failure.ts";
 import { createJudgements, settleJudgement } from "./judgements.ts";
+import { createLooks } from "./looks.ts";
 import { createMessageList, messageOf } from "./message-list.ts";
 import { createMessages } from "./messages.ts";
 import { createOpenDeliveries } from "./open-deliveries.ts";
 import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
+import { createResend } from "./resend.ts";
 import { createRetention } from "./retention.ts";
 import { heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
@@ -64,6 +67,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const messages = createMessages(db, events);
   const list = createMessageList(db);
   const attempts = createAttempts(db);
+  const doubts = createDoubts(db);
   const senders = createSenders(db);
   const conversations = createConversations(db, events);
   const usage = createUsage(db);
@@ -71,13 +75,15 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const outbox = createOutbox(db, {
     messages,
     attempts,
+    doubts,
     senders,
     conversations,
     usage,
     localDay,
     senderOf,
   });
-  const delivery = createDelivery(db, { messages, attempts, outbox, senders, usage });
+  const delivery = createDelivery(db, { messages, attempts, doubts, outbox, senders, usage });
+  const looks = createLooks({ messages, attempts, doubts, outbox, delivery });
   const turns = createTurns(db, {
     messages,
     conversations,
@@ -102,6 +108,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const webhooks = createWebhooks(db, events);
   const tokens = createTokens(db);
   const requests = createRequests(db);
+  const resend = createResend({ messages, attempts, doubts, outbox, senders, requests });
   const openDeliveries = createOpenDeliveries(db);
   const purge = createRetention(db, { onErased: checkpoints.noteErased });
   const sweep = createSweep(db, outbox, events);
@@ -240,6 +247,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     segmentsUsed: (now) => read(() => usage.segmentsOn(localDay(now).day)),
     settleSend: (settle) => write(() => delivery.settle(settle)),
     recordStatus: (event) => write(() => delivery.record(event)),
+    claimLooks: (claim) => write(() => looks.claim(claim)),
+    nextLookDue: (channels) => read(() => looks.nextDue(channels)),
+    settleLook: (settle) => write(() => looks.settle(settle)),
+    resend: (id, at, idempotency) => write(() => resend(id, at, idempotency)),
     enqueue: (outbound, idempotency, join) => write(() => enqueue(outbound, idempotency, join)),
     openDeliveries: (channel, since, limit, after) =>
       read(() => openDeliveries(channel, since, limit, after)),

@@ -4,6 +4,7 @@ import type { Events } from "./events.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   confirmations,
+  doubts,
   earlyCallbacks,
   heldReplies,
   idempotencyKeys,
@@ -25,6 +26,8 @@ const PAGES = 64;
 
 const DAY = 24 * 3_600_000;
 
+/** Nobody looks for it any more, and it could only be taken for a later one. */
+const DOUBTS_KEPT = DAY;
 /** A repeated request is recognised for a day. */
 const KEY_KEPT = DAY;
 /** The carrier's own answer comes within seconds; a callback without one is for nothing of ours. */
@@ -55,6 +58,14 @@ export function createSweep(db: Db, outbox: Outbox, events: Events): (now: numbe
     {
       remove: db.delete(earlyCallbacks).where(lte(earlyCallbacks.at, before)).limit(STEP).prepare(),
       kept: EARLY_KEPT,
+    },
+    {
+      remove: db
+        .delete(doubts)
+        .where(and(lte(doubts.startedAt, before), sql`${doubts.state} in ('undecided', 'again')`))
+        .limit(STEP)
+        .prepare(),
+      kept: DOUBTS_KEPT,
     },
     {
       remove: db.delete(confirmations).where(lte(confirmations.createdAt, before)).limit(STEP).prepare(),

@@ -9,7 +9,14 @@ import { refusalShape } from "./resources.ts";
  * What became of a request. A refusal, an unreachable API and an unclear outcome are different kinds, since
  * they are retried differently.
  */
-export type RestResult<T> = { readonly kind: "ok"; readonly value: T } | RestFailure;
+export type RestResult<T> = RestAnswer<T> | RestFailure;
+
+interface RestAnswer<T> {
+  readonly kind: "ok";
+  readonly value: T;
+  /** How far the API's clock is ahead of ours, ms, to the second; absent where it does not tell the time. */
+  readonly ahead?: number;
+}
 
 export type RestFailure =
   /** The API said no; the same request will get the same answer. */
@@ -31,6 +38,7 @@ export interface Answer {
   readonly host: string;
   readonly status: number;
   readonly retryAfter: string | null;
+  readonly date: string | null;
   readonly text: string | undefined;
 }
 
@@ -53,7 +61,8 @@ export function readAnswer<T>(
   const body = parseJson(answer.text);
   if (status >= 200 && status < 300) {
     const value = shape.safeParse(body);
-    if (value.success) return { kind: "ok", value: value.data };
+    const ahead = answer.date === null ? Number.NaN : Date.parse(answer.date) - now;
+    if (value.success) return { kind: "ok", value: value.data, ...(Number.isFinite(ahead) ? { ahead } : {}) };
     const reason = `${host} answered ${status} with ${NOT_TWILIO}`;
     return { kind: "unclear", reason, fix: NOT_TWILIO_FIX };
   }

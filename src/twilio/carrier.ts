@@ -9,6 +9,7 @@ import { createListing } from "./listing.ts";
 import { createMediaFetch } from "./media.ts";
 import { acceptedShape } from "./resources.ts";
 import { createRestClient, type Fetch, type FormFields } from "./rest.ts";
+import { createSentList } from "./sent-list.ts";
 import { membersOf } from "./service.ts";
 import { accountUrl } from "./urls.ts";
 import { attemptQuery } from "./webhook.ts";
@@ -68,6 +69,7 @@ export function createTwilioCarrier(seams: TwilioCarrierSeams): Carrier {
     },
     listInbound: listing.listInbound,
     fetchStatus: listing.fetchStatus,
+    listSent: createSentList({ account, sender, rest, members: memberNumbers, log }),
     fetchMedia: createMediaFetch({ settings, fetch, clock, log }),
   };
 }

@@ -91,8 +91,9 @@ export function createRestClient(seams: RestSeams): RestClient {
   }
 
   function read<T>(host: string, response: Response, text: string | undefined, shape: z.ZodType<T>) {
-    const retryAfter = response.headers.get("retry-after");
-    return readAnswer({ host, status: response.status, retryAfter, text }, shape, account, clock.now());
+    const { headers, status } = response;
+    const answer = { host, status, retryAfter: headers.get("retry-after"), date: headers.get("date"), text };
+    return readAnswer(answer, shape, account, clock.now());
   }
 
   const common = { accept: "application/json", authorization };

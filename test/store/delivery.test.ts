@@ -39,8 +39,9 @@ describe("callbacks", () => {
     await t.accepted(send, "SM1");
     const event = { kind: "status", sid: "SM1", status: "sent", at: t.clock.now() } as const;
     const outcome = { kind: "applied", messageId: send.message.id, channel: "sms", state: "sent" } as const;
-    expect(await t.store.recordStatus(event)).toEqual({ ...outcome, moved: true });
-    expect(await t.store.recordStatus(event)).toEqual({ ...outcome, moved: false });
+    const once = { freed: false, doubled: false };
+    expect(await t.store.recordStatus(event)).toEqual({ ...outcome, ...once, moved: true });
+    expect(await t.store.recordStatus(event)).toEqual({ ...outcome, ...once, moved: false });
   });
 
   test("that only repeat an answer to our own asking leave no trace", async () => {

@@ -11,7 +11,7 @@ const REFUSED: SendOutcome = {
   optedOut: false,
 };
 
-function settle(t: TestStore, send: ClaimedSend, outcome: SendOutcome, dueAt?: number): Promise<void> {
+function settle(t: TestStore, send: ClaimedSend, outcome: SendOutcome, dueAt?: number): Promise<unknown> {
   return t.store.settleSend({
     messageId: send.message.id,
     attempt: send.attempt,

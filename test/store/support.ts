@@ -65,7 +65,7 @@ export interface TestStore {
   claimSends(limit?: number, channels?: readonly string[]): Promise<readonly ClaimedSend[]>;
   /** Ends a turn with these replies. */
   reply(claimed: ClaimedTurn, ...texts: readonly string[]): Promise<boolean>;
-  accepted(send: ClaimedSend, sid: string, status?: string): Promise<void>;
+  accepted(send: ClaimedSend, sid: string, status?: string): Promise<unknown>;
   callback(sid: string, status: string, send?: ClaimedSend): Promise<DeliveryState | "kept">;
   stateOf(id: string): Promise<string | undefined>;
   eventsOf(id: string): Promise<readonly string[]>;

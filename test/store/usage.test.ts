@@ -15,7 +15,7 @@ function claim(t: TestStore, segmentsPerDay: number): Promise<readonly ClaimedSe
   });
 }
 
-function settle(t: TestStore, send: ClaimedSend | undefined, outcome: SendOutcome): Promise<void> {
+function settle(t: TestStore, send: ClaimedSend | undefined, outcome: SendOutcome): Promise<unknown> {
   if (send === undefined) throw new Error("nothing was claimed");
   const { message, attempt } = send;
   return t.store.settleSend({

@@ -127,6 +127,30 @@ export function messageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   );
 }
 
+/** Sending again what came to a bad or unknown end. */
+export function resendRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/messages/{id}/resend",
+      summary: "Send a message again that is unknown, failed, undelivered or canceled",
+      description:
+        "The message itself goes into the outbox again, with its timeline. 409 says why not, and what to do: in any other state it is on its way or has arrived, so a request that is made twice sends once.",
+      request: {
+        params: idParam,
+        headers: z.object({ "idempotency-key": z.string().min(1).max(255).optional() }),
+      },
+      responses: { 202: ok("Taken into the outbox again", sentSchema), ...problems },
+    }),
+    async (c) => {
+      const key = c.req.valid("header")["idempotency-key"];
+      const { id } = c.req.valid("param");
+      const sent = await operatorOf(c).resend({ id, ...(key === undefined ? {} : { idempotencyKey: key }) });
+      return c.json(sent, 202);
+    },
+  );
+}
+
 /** A text to the home phone. */
 export function notifyRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
