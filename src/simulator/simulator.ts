@@ -206,7 +206,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         const url = new URL(request.url);
         if (options.controlOverHttp !== false && url.pathname.startsWith("/simulator/"))
           return await serveControl(request, control, inventory);
-        return await rest(request, url);
+        const response = await rest(request, url);
+        // The carrier's clock is the simulator's, not the machine's.
+        response.headers.set("Date", new Date(clock.now()).toUTCString());
+        return response;
       } catch (error) {
         log.error("simulator.bug", {
           error: error instanceof Error ? (error.stack ?? error.message) : String(error),
