@@ -40,6 +40,10 @@ export function restrict(operator: Operator, caller: Caller): Operator {
       demand(caller, "admin", id);
       return operator.changeChannel(id, change);
     },
+    async testChannel(id) {
+      demand(caller, "admin", id);
+      return operator.testChannel(id);
+    },
     async beginPairing(channel) {
       demand(caller, "admin", channel);
       return operator.beginPairing(channel);

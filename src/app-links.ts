@@ -1,6 +1,6 @@
 import { type Carriers, createCarriers, type Link } from "./app-carriers.ts";
 import { type RunningSimulator, type SimulatorSeeds, seedsOf } from "./app-simulator.ts";
-import type { Carrier } from "./carrier.ts";
+import type { Carrier, ConnectOutcome } from "./carrier.ts";
 import type { Log } from "./log.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { SimulatorControl } from "./simulated.ts";
@@ -21,6 +21,8 @@ export interface Links {
   publicUrl(channel: string): string | undefined;
   /** Undefined with `inbound: poll | none`, and until we listen. */
   webhookUrl(channel: string): string | undefined;
+  /** Looks whether all at the carrier is as it should be, and changes nothing there. */
+  probe(channel: string): Promise<ConnectOutcome | undefined>;
   /** The simulated phones, where a channel is simulated. */
   simulator(): SimulatorControl | undefined;
   /** Opens what these settings need and is not there yet. Throws AppError, and then has opened nothing. */
@@ -73,6 +75,15 @@ export function createLinks(seams: LinksSeams): Links {
     carrier: carriers.get,
     publicUrl: (channel) => within(channel, publicUrlIn),
     webhookUrl: (channel) => within(channel, webhookUrlIn),
+    async probe(channel) {
+      const webhookUrl = within(channel, webhookUrlIn);
+      return carriers
+        .get(channel)
+        ?.connect(
+          { register: false, ...(webhookUrl === undefined ? {} : { webhookUrl }) },
+          new AbortController().signal,
+        );
+    },
     simulator: () => (simulatedIn(seams.settings()).length > 0 ? simulator?.control : undefined),
     prepare(settings) {
       const wanted = listener() !== undefined && simulatedIn(settings).length > 0;

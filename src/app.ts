@@ -449,6 +449,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     configuration,
     policy: () => policy,
     channels,
+    probe: links.probe,
     countryOf,
     store,
     text,

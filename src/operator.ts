@@ -1,10 +1,12 @@
 import { addressKind, isSendable } from "./address.ts";
+import type { ConnectOutcome } from "./carrier.ts";
 import { type ChannelState, channelNumber, policyChannel, principalOf } from "./channel.ts";
 import type { Channels } from "./channels.ts";
 import type { Clock } from "./clock.ts";
 import type { ChannelChange, Configuration, ConfigurationError } from "./configuration.ts";
 import type { Conversation } from "./conversation.ts";
 import { AppError } from "./errors.ts";
+import { carrierFindings, type Finding } from "./finding.ts";
 import { openHome } from "./home.ts";
 import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
@@ -26,6 +28,8 @@ export interface Operator {
   channel(id: string): Promise<ChannelView>;
   /** Switches a channel, in the configuration file too; `conflict` says why it cannot be, and what to do. */
   changeChannel(id: string, change: ChannelChange): Promise<ChannelView>;
+  /** Asks the channel's carrier whether all is as it should be; changes nothing. */
+  testChannel(id: string): Promise<readonly Finding[]>;
   beginPairing(channel: string): Promise<PairingView>;
   cancelPairing(channel: string): Promise<void>;
   addresses(channel: string): Promise<readonly PairedAddress[]>;
@@ -122,6 +126,8 @@ export interface OperatorSeams {
   readonly configuration: Pick<Configuration, "file" | "change" | "error">;
   readonly policy: () => PolicyEngine;
   readonly channels: Channels;
+  /** Looks at a channel's carrier without setting anything; undefined where there is none at the moment. */
+  readonly probe: (channel: string) => Promise<ConnectOutcome | undefined>;
   readonly countryOf: (address: string) => string;
   readonly store: Store;
   readonly text: TextTools;
@@ -218,6 +224,19 @@ export function createOperator(seams: OperatorSeams): Operator {
       settingsOf(id);
       await seams.configuration.change(id, change);
       return view(settingsOf(id));
+    },
+    async testChannel(id) {
+      settingsOf(id);
+      const name = `channel ${id}`;
+      const { status, reason, fix } = channels.state(id);
+      const now: Finding = {
+        name,
+        status: status === "connected" || status === "pairing" ? "ok" : "warn",
+        detail: reason === undefined ? `it is ${status}` : `it is ${status}: ${reason}`,
+        ...(fix === undefined ? {} : { fix }),
+      };
+      const outcome = await seams.probe(id);
+      return outcome === undefined ? [now] : [now, ...carrierFindings(name, outcome)];
     },
     async beginPairing(channel) {
       const settings = settingsOf(channel);

@@ -29,8 +29,8 @@ interface OnAnswer {
 const NO_KEY = "none";
 const KEY_HEADERS = ["authorization", "x-api-key"];
 
-const OPENAI_URL = "https://api.openai.com/v1";
-const ANTHROPIC_URL = "https://api.anthropic.com/v1";
+export const OPENAI_URL = "https://api.openai.com/v1";
+export const ANTHROPIC_URL = "https://api.anthropic.com/v1";
 
 /**
  * Checks the settings, and leaves the provider's library to the first turn: a service without an llm agent

@@ -6,6 +6,7 @@ import { awaitVerb } from "./await.ts";
 import { checkVerb } from "./check.ts";
 import { consoleVerb } from "./console.ts";
 import { demoVerb } from "./demo.ts";
+import { doctorVerb } from "./doctor.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { messagesVerb } from "./messages.ts";
 import { modeVerb } from "./mode.ts";
@@ -27,6 +28,7 @@ const VERBS = [
   demoVerb,
   simulateVerb,
   checkVerb,
+  doctorVerb,
   schemaVerb,
   secretVerb,
   statusVerb,

@@ -36,7 +36,7 @@ function targetOf(options: TargetOptions): Target {
   if (named !== undefined && options.token !== undefined) return { url: named, token: options.token };
   const access = readAdminAccess(options.config, environment()) ?? accessOf(readSettings(options.config));
   return {
-    url: named ?? adminUrl(access),
+    url: named ?? adminUrlOf(access.listen),
     token: options.token ?? access.token ?? keptToken(access),
   };
 }
@@ -51,7 +51,8 @@ function accessOf({ admin, dataDir }: Settings): AdminAccess {
   return { listen: admin.listen, ...(admin.token === undefined ? {} : { token: admin.token }), dataDir };
 }
 
-function adminUrl({ listen: { host, port } }: AdminAccess): string {
+/** Where this machine reaches an admin listener; a wildcard is reached at loopback. */
+export function adminUrlOf({ host, port }: AdminAccess["listen"]): string {
   const name =
     host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
   return `http://${name}:${port}`;

@@ -13,7 +13,7 @@ import { accountUrl } from "./urls.ts";
  * rows are compared.
  */
 export async function findNumber(
-  seams: ConnectSeams,
+  seams: Pick<ConnectSeams, "account" | "rest">,
   number: string,
   signal: AbortSignal,
 ): Promise<RestResult<NumberRow | undefined>> {

@@ -150,6 +150,33 @@ function othersOf(service: ServiceRow): readonly string[] {
 /** More services than this are not asked about; a home account has a few. */
 const MAX_ASKED = 30;
 
+/** The sids of the services that have this number in their pool; undefined where they may not be read. */
+export async function servicesOf(
+  rest: RestClient,
+  account: TwilioAccount,
+  numberSid: string,
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  const url = messagingUrl(account, "Services", PAGE);
+  const answer = await collect(rest, account.messagingUrl, url, SERVICES, MAX_PAGES, signal);
+  if (answer.kind !== "ok") return undefined;
+  const found: string[] = [];
+  for (const { sid } of parseRows(answer.value.rows, serviceShape).items.slice(0, MAX_ASKED))
+    if (await hasMember(rest, account, sid, numberSid, signal)) found.push(sid);
+  return found;
+}
+
+async function hasMember(
+  rest: RestClient,
+  account: TwilioAccount,
+  service: string,
+  numberSid: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const url = messagingUrl(account, `Services/${service}/PhoneNumbers/${numberSid}`);
+  return (await rest.get(url, memberShape, signal)).kind === "ok";
+}
+
 /**
  * The Messaging Service that takes this number's texts before the number's own webhook sees them: the number
  * is in its pool and it does not defer. Undefined also where the services may not be read.
@@ -168,11 +195,8 @@ export async function interceptorOf(
   }
   const services = parseRows(answer.value.rows, serviceShape).items;
   const suspects = services.filter((service) => !service.use_inbound_webhook_on_number);
-  for (const service of suspects.slice(0, MAX_ASKED)) {
-    const member = messagingUrl(account, `Services/${service.sid}/PhoneNumbers/${numberSid}`);
-    const found = await rest.get(member, memberShape, signal);
-    if (found.kind === "ok") return service;
-  }
+  for (const service of suspects.slice(0, MAX_ASKED))
+    if (await hasMember(rest, account, service.sid, numberSid, signal)) return service;
   if (suspects.length > MAX_ASKED)
     log.warn("twilio.services_unasked", { count: suspects.length - MAX_ASKED });
   return undefined;

@@ -1,6 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { openSandbox } from "../support/binary.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 const EMULATOR = "qemu-aarch64-static";
 /** Where Debian's cross packages put an arm64 C library. */

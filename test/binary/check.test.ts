@@ -1,9 +1,12 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CHECKOUT, openSandbox, type Sandbox } from "../support/binary.ts";
 import { BAD_FILES } from "./bad-files.ts";
 import { field } from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 /** Whom the binary runs as where a file must be unreadable: root reads everything. */
 const NOBODY = 65_534;

@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
 import { freePort, openSandbox, type Sandbox } from "../support/binary.ts";
 import { ADMIN_TOKEN, field, freePorts, list, type ServiceProcess, startService } from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 const VERBS = [
   "serve",

@@ -1,6 +1,9 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { CHECKOUT, openSandbox, type Sandbox } from "../support/binary.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 let sandbox: Sandbox | undefined;
 

@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openSandbox, until } from "../support/binary.ts";
 import { freePorts, startService } from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 /** From the start of the process to an answer of its listener, and its memory with nothing to do. */
 test("it listens soon and is small; the figures are printed", async () => {

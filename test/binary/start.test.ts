@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSandbox, type Sandbox, until } from "../support/binary.ts";
@@ -16,6 +16,9 @@ import {
   startService,
   twilioConfig,
 } from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 let sandbox: Sandbox;
 let ports: Ports;

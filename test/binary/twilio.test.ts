@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openSandbox, type Sandbox, until } from "../support/binary.ts";
 import {
   type CarrierProcess,
@@ -13,6 +13,9 @@ import {
   startService,
   twilioConfig,
 } from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 let sandbox: Sandbox;
 let carrier: CarrierProcess;

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ADMIN_TOKEN, field, freePorts, list, type ServiceProcess, startService } from "../binary/running.ts";
 import { openSandbox, type Sandbox, until } from "../support/binary.ts";
 import { GENERATIONS } from "./mcp-clients.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
 
 const ports = freePorts();
 let sandbox: Sandbox;

@@ -15,6 +15,20 @@ import { ok, problems } from "./responses.ts";
 const channelParam = z.object({ id: z.string().min(1) });
 const addressParam = z.object({ id: z.string().min(1), address: z.string().min(1) });
 
+const testSchema = z
+  .object({
+    ok: z.boolean(),
+    findings: z.array(
+      z.object({
+        name: z.string(),
+        status: z.enum(["ok", "warn", "fail"]),
+        detail: z.string(),
+        fix: z.string().optional(),
+      }),
+    ),
+  })
+  .openapi("ChannelTest");
+
 /** Channels, their pairing codes and their paired addresses. */
 export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
@@ -54,6 +68,20 @@ export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
         ...(enabled === undefined ? {} : { enabled }),
       };
       return c.json(channelJson(await operatorOf(c).changeChannel(c.req.valid("param").id, change)), 200);
+    },
+  );
+  api.openapi(
+    createRoute({
+      method: "post",
+      path: "/channels/{id}/test",
+      summary:
+        "Ask the carrier whether number, webhook and public URL are as they should be; changes nothing",
+      request: { params: channelParam },
+      responses: { 200: ok("What was found; `ok` when nothing failed", testSchema), ...problems },
+    }),
+    async (c) => {
+      const findings = await operatorOf(c).testChannel(c.req.valid("param").id);
+      return c.json({ ok: findings.every(({ status }) => status !== "fail"), findings: [...findings] }, 200);
     },
   );
   api.openapi(

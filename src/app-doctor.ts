@@ -1,0 +1,56 @@
+import { probeAgent } from "./agents/probe.ts";
+import type { Seams } from "./app-seams.ts";
+import { carrierFindings, type Finding } from "./finding.ts";
+import { countryOf } from "./phone/country.ts";
+import type { Settings } from "./settings.ts";
+import { checkDisk } from "./system/disk.ts";
+import { checkAccount, checkCampaign, checkClock } from "./twilio/account-check.ts";
+import { createTwilioCarrier } from "./twilio/carrier.ts";
+
+/**
+ * Probes what the settings name, one thing after the other, changing nothing anywhere. The service need not run, but a
+ * public URL that leads to it does not answer then.
+ */
+export async function* diagnose(
+  settings: Settings,
+  seams: Seams,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  yield checkDisk(settings.dataDir);
+  const { fetch, clock, log } = seams;
+  const check = { fetch, clock, log, countryOf };
+  const channels = Object.values(settings.channels);
+  const real = channels.filter(({ provider }) => provider === "twilio");
+  const accounts = new Map(real.map(({ account }) => [`${account.accountSid} ${account.apiUrl}`, account]));
+  const [first] = accounts.values();
+  if (first !== undefined) yield await checkClock(first, check, signal);
+  for (const account of accounts.values()) yield await checkAccount(account, check, signal);
+  for (const channel of channels) {
+    const name = `channel ${channel.id}`;
+    if (!channel.enabled)
+      yield { name, status: "warn", detail: "it is not enabled", fix: "Set enabled: true." };
+    if (channel.provider === "simulator") {
+      yield { name, status: "ok", detail: "simulated; no carrier is asked" };
+      continue;
+    }
+    const { publicUrl } = settings.server;
+    const carrier = createTwilioCarrier({
+      settings: channel,
+      ...(publicUrl === undefined ? {} : { publicUrl }),
+      fetch,
+      clock,
+      log,
+    });
+    const webhookUrl =
+      channel.inbound === "webhook" && publicUrl !== undefined
+        ? `${publicUrl}/webhooks/twilio/${channel.id}`
+        : undefined;
+    const outcome = await carrier.connect(
+      { register: false, ...(webhookUrl === undefined ? {} : { webhookUrl }) },
+      signal,
+    );
+    yield* carrierFindings(name, outcome);
+    if (outcome.kind === "ready") yield* await checkCampaign(channel, check, signal);
+  }
+  for (const agent of Object.values(settings.agents)) yield* await probeAgent(agent, seams, signal);
+}

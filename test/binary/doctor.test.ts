@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { openSandbox, type Sandbox } from "../support/binary.ts";
+import {
+  type CarrierProcess,
+  field,
+  freePorts,
+  type Ports,
+  startCarrier,
+  startService,
+  twilioConfig,
+} from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(60_000);
+
+let sandbox: Sandbox;
+let carrier: CarrierProcess;
+let ports: Ports;
+
+beforeEach(async () => {
+  sandbox = await openSandbox();
+  carrier = await startCarrier(sandbox);
+  ports = freePorts();
+});
+
+afterEach(() => sandbox.close());
+
+async function doctor(): Promise<{
+  readonly code: number | undefined;
+  readonly found: Readonly<Record<string, string>>;
+}> {
+  const { code, stdout, stderr } = await sandbox.run(["doctor", "--json"]);
+  expect(stderr).toBe("");
+  const { findings } = JSON.parse(stdout) as { findings: readonly unknown[] };
+  const found: Record<string, string> = {};
+  for (const finding of findings) found[field(finding, "name")] ??= field(finding, "status");
+  return { code, found };
+}
+
+test("doctor finds nothing wrong with a service that runs, and changes nothing", async () => {
+  sandbox.write("sms.yaml", twilioConfig(carrier, ports));
+  const service = await startService(sandbox, ports);
+  await service.status("pairing");
+  const { code, found } = await doctor();
+  expect(found).toMatchObject({
+    config: "ok",
+    policies: "ok",
+    service: "ok",
+    disk: "ok",
+    "channel sms": "ok",
+    "agent parrot": "ok",
+  });
+  expect(code).toBe(0);
+  const { stdout } = await sandbox.run(["doctor"]);
+  expect(stdout).toContain("ok    channel sms: the carrier has +15550100001");
+}, 60_000);
+
+test("doctor says what is wrong, with a fix, and fails", async () => {
+  sandbox.write("sms.yaml", twilioConfig(carrier, ports).replace("+15550100001", "+15550100009"));
+  const { code, stdout } = await sandbox.run(["doctor"]);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^warn {2}service: does not run at http:.*\n +Start it with sms-agent serve/m);
+  expect(stdout).toMatch(/^FAIL {2}channel sms: /m);
+  expect(await carrier.webhookOf("+15550100001")).toBeUndefined();
+}, 60_000);
+
+test("doctor refuses a bad config as check does", async () => {
+  sandbox.write("sms.yaml", "chanels: {}\n");
+  const { code, stderr } = await sandbox.run(["doctor"]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("channels");
+}, 60_000);

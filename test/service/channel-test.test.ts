@@ -1,0 +1,55 @@
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { type Carrier, openCarrier, restOf, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { openProxy, type ReverseProxy } from "../support/proxy.ts";
+import { type Service, startService } from "../support/service.ts";
+
+setDefaultTimeout(20_000);
+
+let service: Service | undefined;
+let carrier: Carrier | undefined;
+let front: ReverseProxy | undefined;
+afterEach(async () => {
+  await service?.close();
+  await front?.close();
+  await carrier?.close();
+});
+
+test("a channel's test looks at number, webhook and public URL, and says how the channel is", async () => {
+  service = await startService();
+  const { status, body } = await service.api("POST", "/channels/sms/test");
+  expect(status).toBe(200);
+  expect(body.ok).toBe(true);
+  expect(body.findings.map(({ name, status }: { name: string; status: string }) => [name, status])).toEqual([
+    ["channel sms", "ok"],
+    ["channel sms", "ok"],
+  ]);
+  expect((await service.api("POST", "/channels/nope/test")).status).toBe(404);
+});
+
+test("a webhook that somebody else took over is found by the test, and left as it is", async () => {
+  carrier = openCarrier();
+  front = openProxy();
+  service = await startService({
+    config: {
+      server: { listen: "127.0.0.1:0", public_url: front.url },
+      twilio: twilioSection(carrier),
+      channels: { sms: { ...TWILIO_SMS, register_webhook: false } },
+    },
+    onListening: (url) => front?.pointTo(url),
+  });
+  const before = await restOf(carrier, "IncomingPhoneNumbers.json");
+  const { body } = await service.api("POST", "/channels/sms/test");
+  const warnings = body.findings.filter(({ status }: { status: string }) => status === "warn");
+  expect(JSON.stringify(warnings)).toContain("/webhooks/twilio/sms");
+  expect(await restOf(carrier, "IncomingPhoneNumbers.json")).toEqual(before);
+});
+
+test("only a token with admin may ask for it", async () => {
+  service = await startService();
+  const made = await service.api("POST", "/tokens", { name: "reader", scopes: ["read"] });
+  const response = await fetch(`${service.adminUrl}/api/v1/channels/sms/test`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${made.body.token}` },
+  });
+  expect(response.status).toBe(403);
+});
