@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { SegmentedMessage } from "sms-segments-calculator";
 import { createTextTools } from "../src/text/tools.ts";
 import { MAX_BODY } from "../src/text.ts";
+import { option, publish, table } from "./report.ts";
 
 export interface Reply {
   /** ISO 639-1, the name of the corpus file. */
@@ -127,26 +128,34 @@ const TARGETS = [
 
 /** Prints the figures; true when the targets are reached. `args` as on the command line, after the bench's name. */
 export function run(args: readonly string[]): boolean {
-  const option = (name: string) => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-  const price = Number.parseFloat(option("--price") ?? "0.0083");
+  const price = Number.parseFloat(option(args, "--price") ?? "0.0083");
   if (!(price >= 0)) throw new Error("--price takes a number, such as 0.0083");
-  const currency = option("--currency") ?? "USD";
+  const currency = option(args, "--currency") ?? "USD";
   const replies = readCorpus();
   const rows = measure(replies);
   const targets = TARGETS.map((target) => {
     const reached = rows.find((row) => row.group === target.group)?.ratio[target.way] ?? Number.NaN;
     return { ...target, reached: round(reached), met: reached <= target.at_most };
   });
-  if (args.includes("--json")) {
-    const priced = rows.map((row) => ({
-      ...row,
-      ratio: { economy: round(row.ratio.economy), max: round(row.ratio.max) },
-      money: Object.fromEntries(NAMES.map((way) => [way, round(row.segments[way] * price)])),
-    }));
-    console.log(JSON.stringify({ bench: "replies", price, currency, rows: priced, targets }, null, 2));
-  } else printTable(replies, rows, targets, price, currency);
-  return targets.every((target) => target.met);
+  const priced = rows.map((row) => ({
+    ...row,
+    ratio: { economy: round(row.ratio.economy), max: round(row.ratio.max) },
+    money: Object.fromEntries(NAMES.map((way) => [way, round(row.segments[way] * price)])),
+  }));
+  return publish(args, {
+    bench: "replies",
+    figures: targets.map(({ group, way, at_most, reached, met }) => ({
+      what: `segments against stripping by pattern: ${GROUPS[group]}, economy: ${way === "max" ? "max" : "true"}`,
+      target: `at most ${at_most}`,
+      reached: String(reached),
+      met,
+    })),
+    details: { price, currency, rows: priced },
+    text: tableOf(replies, rows, price, currency),
+  });
 }
+
+const GROUPS = { "en+de": "English and German", all: "eleven languages" } as const;
 
 function round(value: number): number {
   return Math.round(value * 10_000) / 10_000;
@@ -167,16 +176,7 @@ function shares(replies: readonly Reply[]): string {
   return `${FEATURES.map(([name, pattern]) => `${share(pattern)} % have ${name}`).join(", ")}.`;
 }
 
-function printTable(
-  replies: readonly Reply[],
-  rows: readonly Row[],
-  targets: readonly ((typeof TARGETS)[number] & { readonly reached: number; readonly met: boolean })[],
-  price: number,
-  currency: string,
-): void {
-  console.log(`Segments and ${currency} at ${price} per segment, by how a reply is sent`);
-  console.log(`Of ${replies.length} replies ${shares(replies)}`);
-  console.log("patterns: markers stripped by pattern, cut at 1,600; parser: Markdown parser, no economy\n");
+function tableOf(replies: readonly Reply[], rows: readonly Row[], price: number, currency: string): string {
   const header = [
     "",
     "replies",
@@ -193,22 +193,14 @@ function printTable(
     row.ratio.economy.toFixed(3),
     row.ratio.max.toFixed(3),
   ]);
-  const widths = header.map((title, i) =>
-    Math.max(title.length, ...body.map((cells) => cells[i]?.length ?? 0)),
-  );
-  for (const cells of [header, ...body]) {
-    console.log(
-      cells
-        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-        .join("  "),
-    );
-  }
-  console.log("");
-  for (const { group, way, at_most, reached, met } of targets) {
-    console.log(
-      `${met ? "reached" : "MISSED "}  ${group}, economy: ${way === "max" ? "max" : "true"}: ${reached} (at most ${at_most})`,
-    );
-  }
+  return [
+    `Segments and ${currency} at ${price} per segment, by how a reply is sent`,
+    `Of ${replies.length} replies ${shares(replies)}`,
+    "patterns: markers stripped by pattern, cut at 1,600; parser: Markdown parser, no economy",
+    "",
+    table(header, body),
+    "",
+  ].join("\n");
 }
 
 if (import.meta.main) process.exitCode = run(process.argv.slice(2)) ? 0 : 1;

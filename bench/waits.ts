@@ -3,7 +3,7 @@
  * own, on a disk that syncs, behind a simulated carrier; its webhooks are posted and signed here.
  *
  *   bun run bench waits             figures as tables
- *   bun run bench waits --json      the same as JSON
+ *   bun run bench waits --json      the same as JSON; with a file's name, into that file
  *   bun run bench waits --rounds N  1,000 unless given
  *   bun run bench waits --dir PATH  where the data lies: on the disk to be measured
  *
@@ -11,23 +11,15 @@
  * request, signature, policy, annotation, commit, waking and answer, and this program's own share. Signing is
  * not in it.
  */
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, fdatasyncSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openSimulator } from "../src/app-simulator.ts";
 import { systemClock } from "../src/system/clock.ts";
 import { systemRandom } from "../src/system/files.ts";
 import { parseForm } from "../src/twilio/form.ts";
 import { sign } from "../src/twilio/signature.ts";
+import { freePort, inFolder } from "./processes.ts";
+import { count, option, publish, type Spread, spread, table } from "./report.ts";
 
 const ACCOUNT = `AC${"0".repeat(31)}1`;
 const AUTH_TOKEN = "the-auth-token-of-the-bench";
@@ -47,21 +39,10 @@ const FLOWS = 4;
 const PAUSE = 20;
 /** Nothing here takes longer than this, ms; a code nobody has got by then is lost. */
 const PATIENCE = 10_000;
-/** `tmpfs` and `ramfs`, which sync nothing. */
-const MEMORY_DISKS = [0x01021994, 0x858458f6];
 
 interface Answer {
   readonly status: "matched" | "timeout";
   readonly signal?: { readonly code?: string };
-}
-
-/** Milliseconds. */
-interface Spread {
-  readonly count: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
 }
 
 interface Service {
@@ -309,15 +290,6 @@ function syncs(folder: string): Spread {
   return spread(times);
 }
 
-function spread(times: readonly number[]): Spread {
-  const sorted = [...times].sort((a, b) => a - b);
-  const at = (share: number) => {
-    const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-    return Math.round(value * 100) / 100;
-  };
-  return { count: sorted.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
-}
-
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE;
   while (!(await holds())) {
@@ -334,78 +306,68 @@ async function within<T>(what: string, work: Promise<T>): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
-function freePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
-}
-
-/** Prints the figures; true when the target is reached and every code went where it should. */
+/** Publishes the figures; true when the target is reached and every code went where it should. */
 async function run(args: readonly string[]): Promise<boolean> {
-  const option = (name: string) => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-  const rounds = Number(option("--rounds") ?? 1_000);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds takes a number, such as 1000");
-  const folder = mkdtempSync(join(option("--dir") ?? tmpdir(), "sms-agent-bench-"));
-  try {
-    if (MEMORY_DISKS.includes(statfsSync(folder).type))
-      throw new Error(`${folder} is in memory, where a sync costs nothing; name a disk with --dir`);
+  const rounds = count(args, "--rounds", 1_000);
+  return inFolder(option(args, "--dir"), async (folder) => {
     const sync = syncs(folder);
     const service = await startService(folder);
     try {
       const one = await oneWaiter(service, rounds);
       const ten = await tenWaiters(service, rounds);
       const memory = await service.memory();
-      const met = one.woken.p99 <= TARGET && ten.doubles + ten.losses + ten.misdirected === 0;
-      const figures = {
+      return publish(args, {
         bench: "waits",
-        unit: "ms",
-        target_p99: TARGET,
-        met,
-        sync,
-        one,
-        ten,
-        memory_mb: memory,
-      };
-      if (args.includes("--json")) console.log(JSON.stringify(figures, null, 2));
-      else print(figures);
-      return met;
+        figures: [
+          {
+            what: "waiting call woken after its code arrives, p99, ms",
+            target: `at most ${TARGET}`,
+            reached: one.woken.p99.toFixed(1),
+            met: one.woken.p99 <= TARGET,
+          },
+          {
+            what: "ten calls wait for one code: doubles, losses, not to the oldest that matches",
+            target: "none",
+            reached: `${ten.doubles}, ${ten.losses}, ${ten.misdirected} of ${ten.rounds}`,
+            met: ten.doubles + ten.losses + ten.misdirected === 0,
+          },
+        ],
+        details: { unit: "ms", sync, one, ten, memory_mb: memory },
+        text: textOf(sync, one, ten, memory),
+      });
     } finally {
       await service.stop();
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
-function print(figures: {
-  readonly sync: Spread;
-  readonly one: Awaited<ReturnType<typeof oneWaiter>>;
-  readonly ten: Awaited<ReturnType<typeof tenWaiters>>;
-  readonly memory_mb: number;
-}): void {
-  const { sync, one, ten } = figures;
-  console.log("From sending the webhook until the waiting call's answer is read, ms");
-  console.log(`${"".padEnd(40)}${["rounds", "p50", "p95", "p99", "max"].map((t) => t.padStart(9)).join("")}`);
-  const row = (name: string, { count, ...times }: Spread) => {
-    const cells = [String(count), ...Object.values(times).map((time) => time.toFixed(2))];
-    console.log(`${name.padEnd(40)}${cells.map((cell) => cell.padStart(9)).join("")}`);
-  };
-  row("one call waits", one.woken);
-  row("  of which: the webhook's 200 is read", one.answered);
-  row("ten calls wait, other texts flow", ten.woken);
-  row("for comparison: 4 KiB synced to this disk", sync);
-  console.log(
-    `\n${ten.rounds} codes for ten waiting calls among ${ten.other_texts} other texts ` +
-      `(${ten.other_texts_per_second} a second): ${ten.doubles} doubles, ${ten.losses} losses, ` +
-      `${ten.misdirected} not to the oldest that matches; ${figures.memory_mb} MB resident`,
-  );
-  const reached = one.woken.p99 <= TARGET;
-  console.log(
-    `${reached ? "reached" : "MISSED "}  p99 of one waiting call: ${one.woken.p99} (at most ${TARGET})`,
-  );
-  const exact = ten.doubles + ten.losses + ten.misdirected === 0;
-  console.log(`${exact ? "reached" : "MISSED "}  each code to exactly one call, the oldest that matches`);
+function textOf(
+  sync: Spread,
+  one: Awaited<ReturnType<typeof oneWaiter>>,
+  ten: Awaited<ReturnType<typeof tenWaiters>>,
+  memory: number,
+): string {
+  const line = (name: string, { count: times, ...ms }: Spread) => [
+    name,
+    String(times),
+    ...Object.values(ms).map((time) => time.toFixed(2)),
+  ];
+  return [
+    "From sending the webhook until the waiting call's answer is read, ms",
+    table(
+      ["", "rounds", "p50", "p95", "p99", "max"],
+      [
+        line("one call waits", one.woken),
+        line("  of which: the webhook's 200 is read", one.answered),
+        line("ten calls wait, other texts flow", ten.woken),
+        line("for comparison: 4 KiB synced to this disk", sync),
+      ],
+    ),
+    "",
+    `${ten.rounds} codes for ten waiting calls among ${ten.other_texts} other texts ` +
+      `(${ten.other_texts_per_second} a second); ${memory} MB resident`,
+    "",
+  ].join("\n");
 }
 
 if (import.meta.main) process.exit((await run(process.argv.slice(2))) ? 0 : 1);
