@@ -1,6 +1,8 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { measure, type Reply, readCorpus } from "../../bench/replies.ts";
 import { createTextTools } from "../../src/text/tools.ts";
+
+setDefaultTimeout(20_000);
 
 const tools = createTextTools();
 const replies = readCorpus();
