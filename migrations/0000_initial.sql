@@ -88,6 +88,11 @@ CREATE TABLE `events` (
 );
 --> statement-breakpoint
 CREATE INDEX `events_alerts` ON `events` (`at`) WHERE "events"."type" = 'alert';--> statement-breakpoint
+CREATE TABLE `file_marks` (
+	`name` text PRIMARY KEY NOT NULL,
+	`at` integer NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `heartbeat` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`at` integer NOT NULL

@@ -7,6 +7,7 @@ import { nextParts } from "./compose.ts";
 import { sessionKey } from "./conversation.ts";
 import { type Dispatch, dispatch, storedSender } from "./dispatch.ts";
 import { AppError } from "./errors.ts";
+import { heldBack } from "./held-back.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { InboundEvent, NewOutbound, Route } from "./message.ts";
@@ -87,7 +88,8 @@ export function createAdmission(
     for (let tries = 0; tries < 5; tries++) {
       const now = clock.now();
       const facts = await store.senderFacts({ channel: channelId, address: event.from, now });
-      const decided = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
+      const dispatched = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
+      const decided = event.beforeRestore === true ? heldBack(dispatched) : dispatched;
       const messageId = seams.newId("msg");
       const signal = signalOf(decided, event, channel, messageId, now);
       const { mark, ...offered } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal);

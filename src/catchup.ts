@@ -11,7 +11,7 @@ export interface CatchUpSeams {
   readonly carrier: (channel: string) => Carrier | undefined;
   readonly admit: (channel: string, event: InboundEvent) => Promise<unknown>;
   readonly record: (event: StatusEvent) => Promise<unknown>;
-  readonly store: Pick<Store, "knownSids" | "openDeliveries">;
+  readonly store: Pick<Store, "knownSids" | "openDeliveries" | "restoredAt">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -96,6 +96,7 @@ async function admitMissing(
 ): Promise<{ kind: "ok"; admitted: number } | { kind: "unreachable"; reason: string }> {
   const list = readable(await carrier.listInbound(since, signal));
   if (list.kind === "unreachable") return list;
+  const restoredAt = (await seams.store.restoredAt()) ?? 0;
   const known = await seams.store.knownSids(list.items.map((event) => event.sid));
   let admitted = 0;
   for (const event of list.items) {
@@ -103,7 +104,13 @@ async function admitMissing(
     // A poller sees every text in the list; only those it should have seen before are late.
     const onTime =
       channel.inbound === "poll" && seams.clock.now() - event.receivedAt < 60_000 + 3 * channel.pollInterval;
-    await seams.admit(channel.id, { ...event, late: !onTime });
+    const { receivedAt } = event;
+    await seams.admit(channel.id, {
+      ...event,
+      late: !onTime,
+      // Seconds are all that the carrier tells.
+      ...(receivedAt < restoredAt ? { beforeRestore: true } : {}),
+    });
     admitted += 1;
   }
   return { kind: "ok", admitted };

@@ -45,6 +45,8 @@ export interface InboundEvent {
   readonly receivedAt: number;
   /** Found in the carrier's list after the webhook missed it. */
   readonly late: boolean;
+  /** It came before the database was restored from a backup, so it may have been answered already. */
+  readonly beforeRestore?: true;
   /** Every parameter as it came, unknown ones included. Values of a repeated name in order. */
   readonly raw: Readonly<Record<string, string | readonly string[]>>;
 }

@@ -69,6 +69,8 @@ export interface AdmissionStore {
   admit(admission: Admission): Promise<AdmitOutcome>;
   /** Which of these carrier ids have been admitted already. */
   knownSids(sids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** When the database was put in the place of another from a backup, epoch ms; undefined when it never was. */
+  restoredAt(): Promise<number | undefined>;
 }
 
 /** What dispatch must know about a sender before it decides. */

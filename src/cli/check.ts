@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { ConfigProblem } from "../config/problems.ts";
 import { formatProblems } from "../config/problems.ts";
 import { AppError } from "../errors.ts";
+import { counted, dataDirOf, megabytes } from "./data-dir.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { loadedConfig } from "./load.ts";
 import { stdout } from "./output.ts";
@@ -11,9 +12,17 @@ export function checkVerb(program: Command): void {
     .command("check")
     .description("check config and policies without starting anything; exit code 2 when something is wrong")
     .option("--json", "print what was understood, or what is wrong, as JSON")
-    .addHelpText("after", "\nExamples:\n  sms-agent check --config sms.yaml\n  sms-agent check --json")
+    .option(
+      "--data",
+      "read the database through instead, while the service runs or not; exit code 1 when damaged",
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  sms-agent check --config sms.yaml\n  sms-agent check --json\n  sms-agent check --data",
+    )
     .action(async function (this: Command) {
-      const options = this.optsWithGlobals<{ config: string; json?: boolean }>();
+      const options = this.optsWithGlobals<{ config: string; json?: boolean; data?: boolean }>();
+      if (options.data === true) return checkData(options.config, options.json === true);
       const checked = await check(options.config);
       if (options.json === true) {
         stdout.line(JSON.stringify(checked, null, 2));
@@ -27,6 +36,24 @@ export function checkVerb(program: Command): void {
         `${options.config}: ok. ${count(channels, "channel")}, ${count(agents, "agent")}, ${policies.length} policies.`,
       );
     });
+}
+
+async function checkData(config: string, json: boolean): Promise<void> {
+  const app = await import("../app-data.ts");
+  const report = app.checkData(dataDirOf(config));
+  const { database, bytes, damage, contents } = report;
+  const ok = damage.length === 0;
+  if (json) {
+    stdout.line(JSON.stringify({ ok, ...report }, null, 2));
+    if (!ok) process.exitCode = EXIT.failed;
+    return;
+  }
+  if (!ok)
+    throw new CliError(
+      EXIT.failed,
+      [`${database} is damaged:`, ...damage].join("\n  ").concat(`\n${app.WAY_OUT}`),
+    );
+  stdout.line(`${database}: ok. ${megabytes(bytes)}, ${counted(contents?.messages ?? 0, "message")}.`);
 }
 
 type Checked =

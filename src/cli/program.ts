@@ -3,6 +3,7 @@ import { loopbackWithoutProxy } from "../config/environment.ts";
 import { AppError } from "../errors.ts";
 import { addressesVerb } from "./addresses.ts";
 import { awaitVerb } from "./await.ts";
+import { backupVerb } from "./backup.ts";
 import { checkVerb } from "./check.ts";
 import { consoleVerb } from "./console.ts";
 import { demoVerb } from "./demo.ts";
@@ -14,6 +15,7 @@ import { notifyVerb } from "./notify.ts";
 import { stderr, stdout } from "./output.ts";
 import { pairVerb } from "./pair.ts";
 import { policyVerb } from "./policy.ts";
+import { restoreVerb } from "./restore.ts";
 import { schemaVerb } from "./schema.ts";
 import { secretVerb } from "./secret.ts";
 import { sendVerb } from "./send.ts";
@@ -42,6 +44,8 @@ const VERBS = [
   policyVerb,
   tokenVerb,
   consoleVerb,
+  backupVerb,
+  restoreVerb,
   versionVerb,
 ];
 

@@ -54,7 +54,9 @@ export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome
     offered = applied.offered ?? offered;
     if (applied.send) sends += 1;
   }
-  if (message.route === "message" && offered?.claimedFromAgent !== true)
+  // What was there before a restore has been told before.
+  const told = message.state === "failed";
+  if (message.route === "message" && offered?.claimedFromAgent !== true && !told)
     parts.events.received(message.id, parts.now);
   return {
     kind: "admitted",

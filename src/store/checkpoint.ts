@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import { checkpointNow } from "./connection.ts";
 
 export interface Checkpoints {
   /** Called after each commit. */
@@ -41,14 +42,11 @@ export function createCheckpoints(client: Database.Database, clock: Clock, log: 
     }
     try {
       const state = size.get();
-      if (state !== undefined && state.log - state.checkpointed >= WORTH) checkpoint("PASSIVE");
+      if (state !== undefined && state.log - state.checkpointed >= WORTH)
+        client.pragma("wal_checkpoint(PASSIVE)");
     } catch (error) {
       log.warn("store.checkpoint_failed", { error: String(error) });
     }
-  }
-
-  function checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
-    client.pragma(`wal_checkpoint(${mode})`);
   }
 
   return {
@@ -60,9 +58,8 @@ export function createCheckpoints(client: Database.Database, clock: Clock, log: 
       erased = true;
     },
     sweep() {
-      if (!erased) return;
-      erased = false;
-      checkpoint("TRUNCATE");
+      // While a backup reads the log, it cannot be emptied; the next sweep tries again.
+      if (erased) erased = !checkpointNow(client);
     },
     stop() {
       cancel?.();

@@ -41,3 +41,17 @@ export function openDatabase(connect: Connect, file: string): Database.Database 
   client.pragma(`journal_size_limit = ${16 * 1024 * 1024}`);
   return client;
 }
+
+/**
+ * Copies the whole log into the database and empties it, where nobody reads from it: answers false otherwise, and
+ * never waits, which would stop the process.
+ */
+export function checkpointNow(client: Database.Database): boolean {
+  client.pragma("busy_timeout = 0");
+  try {
+    const [result] = client.prepare<[], { busy: number }>("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    return result?.busy === 0;
+  } finally {
+    client.pragma(`busy_timeout = ${BUSY}`);
+  }
+}

@@ -34,12 +34,15 @@ function fixFor(code: string): string {
     code.startsWith("SQLITE_PERM")
   )
     return "Give the service's user write access to data_dir and what is in it.";
-  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB"))
-    return "The file is damaged: stop the service, keep a copy of it, and restore a backup.";
+  if (code.startsWith("SQLITE_CORRUPT") || code.startsWith("SQLITE_NOTADB")) return WAY_OUT;
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
     return "Another program writes to the database: close it. `sms-agent backup` copies it safely.";
   return "Check the disk that holds data_dir.";
 }
+
+/** What a person can do about a database that cannot be read. */
+export const WAY_OUT =
+  "Stop the service and put a backup in its place: sms-agent restore FILE, which keeps what is there. Without a backup, move sms-agent.db, sms-agent.db-wal and sms-agent.db-shm away to begin with an empty one; sms-agent check --data says what is wrong.";
 
 /** Node's code of a failed file operation (`EACCES`, `ENOSPC`…). */
 export function fileCode(error: unknown): string | undefined {

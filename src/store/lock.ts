@@ -17,11 +17,11 @@ const PATIENCE = 1_000;
  * transaction of a second, empty SQLite file: the operating system ends it with the process, however that
  * dies.
  */
-export function lockFolder(connect: Connect, folder: DataFolder): FolderLock {
+export function lockFolder(connect: Connect, folder: DataFolder, patience = PATIENCE): FolderLock {
   const file = join(folder.run, "lock.db");
   const pidFile = join(folder.run, "pid");
   writeFileSync(file, "", { mode: 0o600, flag: "a" });
-  const client = connect(file, PATIENCE);
+  const client = connect(file, patience);
   try {
     client.pragma("locking_mode = EXCLUSIVE");
     client.exec("BEGIN EXCLUSIVE");
@@ -29,7 +29,7 @@ export function lockFolder(connect: Connect, folder: DataFolder): FolderLock {
     client.close();
     if (!sqliteCode(error)?.startsWith("SQLITE_BUSY")) throw error;
     throw new AppError("conflict", `the data folder ${folder.path} is in use by ${ownerIn(pidFile)}`, {
-      fix: "Stop that one, or give this one another data_dir.",
+      fix: "Stop that one, or name another data_dir.",
       cause: error,
     });
   }
@@ -41,6 +41,17 @@ export function lockFolder(connect: Connect, folder: DataFolder): FolderLock {
       client.close();
     },
   };
+}
+
+/** True while a process has the data folder. */
+export function isInUse(connect: Connect, folder: DataFolder): boolean {
+  try {
+    lockFolder(connect, folder, 0).release();
+    return false;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "conflict") return true;
+    throw error;
+  }
 }
 
 /** Whoever holds the lock has written its process id; it is only told, never trusted. */

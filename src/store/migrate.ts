@@ -11,7 +11,7 @@ interface Applied {
 
 /**
  * Brings the database up to the last of `migrations` and answers the names of those it applied. Each is one
- * transaction together with the note that it was applied, so none can be half there.
+ * transaction together with the note that it was applied, so none can be half there. `name`: of the file, for people.
  *
  * Throws AppError `conflict` and changes nothing when the file belongs to another program, comes from a newer
  * version, or was made by migrations other than these.
@@ -20,6 +20,7 @@ export function migrate(
   client: Database.Database,
   migrations: readonly Migration[],
   now: number,
+  name = client.name,
 ): readonly string[] {
   const applied = appliedIn(client);
   for (const [position, found] of applied.entries()) {
@@ -27,13 +28,13 @@ export function migrate(
     if (known === undefined)
       throw new AppError(
         "conflict",
-        `the database ${client.name} was written by a newer version of sms-agent (it has ${found.name})`,
+        `the database ${name} was written by a newer version of sms-agent (it has ${found.name})`,
         { fix: "Run that version or a later one, or restore a backup made by this version." },
       );
     if (found.position !== position || known.name !== found.name || hashOf(known.sql) !== found.hash)
       throw new AppError(
         "conflict",
-        `the database ${client.name} was made by another ${found.name} than this program's ${known.name}`,
+        `the database ${name} was made by another ${found.name} than this program's ${known.name}`,
         { fix: "Run the version of sms-agent that made it, or restore a backup." },
       );
   }

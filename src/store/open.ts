@@ -5,8 +5,11 @@ import type { Log } from "../log.ts";
 import type { Store } from "../store.ts";
 import { removeStaleAddons, unpackAddon } from "./addon.ts";
 import { connector, openDatabase } from "./connection.ts";
+import { createDatabase } from "./create.ts";
+import { examineFiles, touchTables } from "./examine.ts";
 import { isDiskFailure, unavailable } from "./failure.ts";
 import { prepareFolder } from "./folder.ts";
+import { beginGeneration } from "./generation.ts";
 import { lockFolder } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { MIGRATIONS } from "./migrations.ts";
@@ -45,9 +48,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let client: Database.Database | undefined;
   try {
     if (binding !== undefined) removeStaleAddons(folder.run, binding);
+    if (examineFiles(folder) === "missing") createDatabase(connect, folder.database);
     client = openDatabase(connect, folder.database);
     const applied = migrate(client, MIGRATIONS, clock.now());
     if (applied.length > 0) log.info("store.migrated", { migrations: applied });
+    touchTables(client);
+    beginGeneration(client, folder);
     client.pragma("foreign_keys = ON");
     return createSqliteStore(client, { ...options, onClosed: () => lock.release() });
   } catch (error) {

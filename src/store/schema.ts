@@ -623,3 +623,9 @@ export const heartbeat = sqliteTable("heartbeat", {
   id: integer("id").primaryKey(),
   at: integer("at").notNull(),
 });
+
+/** What has happened to the file itself: when the backup it comes from was made, and when that was restored. */
+export const fileMarks = sqliteTable("file_marks", {
+  name: text("name").$type<"backup" | "restore">().primaryKey(),
+  at: integer("at").notNull(),
+});

@@ -26,9 +26,9 @@ import { createOutbox } from "./outbox.ts";
 import { createRequests } from "./requests.ts";
 import { createResend } from "./resend.ts";
 import { createRetention } from "./retention.ts";
-import { heartbeat } from "./schema.ts";
+import { fileMarks, heartbeat } from "./schema.ts";
 import { createSenders } from "./senders.ts";
-import { type Db, param, type Write } from "./statement.ts";
+import { type Db, param, type Read, type Write } from "./statement.ts";
 import { createSweep } from "./sweep.ts";
 import { createTimed } from "./timed.ts";
 import { createTokens } from "./tokens.ts";
@@ -132,6 +132,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     .onConflictDoUpdate({ target: heartbeat.id, set: { at: sql`excluded.at` } })
     .prepare();
 
+  const restored: Read<Record<string, never>, { at: number }> = db
+    .select({ at: fileMarks.at })
+    .from(fileMarks)
+    .where(sql`${fileMarks.name} = 'restore'`)
+    .prepare();
+
   const { write } = commits;
 
   /** Reads see every write that was acknowledged: they run on the same connection, between commits. */
@@ -212,6 +218,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         throw error;
       }
     },
+    restoredAt: () => read(() => restored.get({})?.at),
     knownSids: (sids) => read(() => new Set(sids.filter((sid) => messages.inboundId(sid) !== undefined))),
 
     claimTurns: (claim) => write(() => turns.claim(claim)),

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -89,8 +90,8 @@ describe("the data folder", () => {
     const error = await refusal(open(folder));
     expect(error.code).toBe("unavailable");
     expect(error.fix).toContain("backup");
-    // The lock is given back, so that a restored file can be opened.
-    writeFileSync(join(folder, "sms-agent.db"), "");
+    // The lock is given back, so that one that takes its place can be opened.
+    rmSync(join(folder, "sms-agent.db"));
     await (await open(folder)).ping();
   });
 
