@@ -97,6 +97,48 @@ describe("a reminder", () => {
     expect(made?.created_at.slice(0, 16)).toBe("2026-03-29T05:30");
   });
 
+  for (const [change, zone, evening, at] of [
+    ["to winter time", "Europe/Berlin", "2026-10-24T19:00:00Z", "2026-10-25T06:30:00Z"],
+    ["to summer time", "America/New_York", "2026-03-07T23:00:00Z", "2026-03-08T11:30:00Z"],
+    ["to winter time", "America/New_York", "2026-10-31T22:00:00Z", "2026-11-01T12:30:00Z"],
+  ] as const)
+    test(`arrives at its minute after a restart and across the change ${change} in ${zone}`, async () => {
+      const world = await start(evening, { timezone: zone });
+      await remind(world, { text: "Take the pills", at: "07:30" });
+      await downUntil(world, new Date(Date.parse(at) - MINUTE).toISOString());
+      const since = world.clock.now();
+      await world.clock.advance(MINUTE - 1_000);
+      expect(await outbound(world, since)).toEqual([]);
+      await world.clock.advance(2_000);
+      await due(world, 1);
+      await world.service.received(PHONE, 1);
+      expect(
+        (await outbound(world, since)).map(({ text, created_at }) => [text, created_at.slice(0, 16)]),
+      ).toEqual([["Take the pills", at.slice(0, 16)]]);
+    });
+
+  test("at a time that a clock change leaves out comes after the gap, and at one that comes twice comes once", async () => {
+    const spring = await start("2026-03-07T23:00:00Z", { timezone: "America/New_York" });
+    await remind(spring, { text: "Gap", at: "2026-03-08T02:30" });
+    const since = spring.clock.now() + 1;
+    await spring.clock.advance(Date.parse("2026-03-08T08:00:00Z") - spring.clock.now());
+    await due(spring, 1);
+    expect((await outbound(spring, since)).map(({ created_at }) => created_at.slice(0, 16))).toEqual([
+      "2026-03-08T07:30",
+    ]);
+    await running?.close();
+    await server?.stop();
+
+    const autumn = await start("2026-10-31T22:00:00Z", { timezone: "America/New_York" });
+    await remind(autumn, { text: "Twice", at: "2026-11-01T01:30" });
+    const then = autumn.clock.now() + 1;
+    await autumn.clock.advance(Date.parse("2026-11-01T08:00:00Z") - autumn.clock.now());
+    await due(autumn, 1);
+    expect((await outbound(autumn, then)).map(({ created_at }) => created_at.slice(0, 16))).toEqual([
+      "2026-11-01T05:30",
+    ]);
+  });
+
   test("that repeats stays at its time across the change to winter time, each time once", async () => {
     const world = await start("2026-10-23T20:00:00Z");
     await remind(world, { text: "Good morning", repeat: "daily", time: "07:30" });
