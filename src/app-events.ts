@@ -4,8 +4,10 @@ import type { ChannelState } from "./channel.ts";
 import { createChannelEvents } from "./channel-events.ts";
 import type { CancelTimer } from "./clock.ts";
 import { createEventFeed, type EventFeed } from "./event-feed.ts";
-import { createEventWebhooks } from "./event-webhooks.ts";
+import { createEventWebhooks, type EventWebhooks } from "./event-webhooks.ts";
 import type { RandomBytes } from "./ids.ts";
+import { meteredPost } from "./metered.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import { sha256 } from "./system/digest.ts";
@@ -22,6 +24,7 @@ const REFUSED_BURST = 10;
 export interface Events {
   readonly alerts: Alerts;
   readonly feed: EventFeed;
+  readonly backlog: EventWebhooks["backlog"];
   readonly channelChanged: (channel: string, state: ChannelState) => void;
   /** A request to the carrier's webhook was refused. */
   readonly webhookRefused: (channel: string, why: "signature" | "account") => void;
@@ -32,14 +35,14 @@ export interface Events {
   stop(grace: number): Promise<void>;
 }
 
-export function createEvents(settings: () => Settings, store: Store, seams: Seams): Events {
+export function createEvents(settings: () => Settings, store: Store, metrics: Metrics, seams: Seams): Events {
   const { clock, log } = seams;
   const alerts = createAlerts({ store, clock, log });
   const feed = createEventFeed(store);
   const webhooks = createEventWebhooks({
     settings,
     store,
-    post: createPostEvent(seams),
+    post: meteredPost(createPostEvent(seams), metrics),
     alerts,
     digest: sha256,
     random: () => fraction(seams.random),
@@ -65,8 +68,10 @@ export function createEvents(settings: () => Settings, store: Store, seams: Seam
   return {
     alerts,
     feed,
+    backlog: webhooks.backlog,
     channelChanged: createChannelEvents({ store, alerts, clock, log }),
     webhookRefused(channel, why) {
+      metrics.count("webhook_refused_total", { channel, reason: why });
       if (!burst(`${why}/${channel}`)) return;
       const what =
         why === "signature"

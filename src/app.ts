@@ -13,6 +13,7 @@ import type { Seams } from "./app-seams.ts";
 import { openSimulator } from "./app-simulator.ts";
 import { createAwaitSignal } from "./await-signal.ts";
 import { followList } from "./catchup.ts";
+import { createChangeLog } from "./change-log.ts";
 import { createChannels } from "./channels.ts";
 import { rfc3339, sleep } from "./clock.ts";
 import {
@@ -27,6 +28,7 @@ import { createConfirmations } from "./confirmation.ts";
 import { consoleFiles } from "./console/files.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
+import { createGauges } from "./gauges.ts";
 import { createAdminApp } from "./http/admin.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
@@ -34,11 +36,13 @@ import { createIds } from "./ids.ts";
 import { createJudging } from "./judging.ts";
 import { createMcp } from "./mcp/server.ts";
 import { createMediaUploads } from "./media-uploads.ts";
+import { meteredAdmission, meteredCarrier, meteredListener, meteredPolicy, meteredTurns } from "./metered.ts";
 import { createOperator, type Operator } from "./operator.ts";
 import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { createRegistry } from "./prometheus/registry.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
 import { createRemind } from "./remind.ts";
 import { createReminders } from "./reminders.ts";
@@ -116,7 +120,9 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const newId = createIds(clock, random);
   const text = createTextTools();
   await prepareCedar();
+  const metrics = createRegistry();
   let policy = policiesOf(settings);
+  const decider = meteredPolicy(() => policy, metrics);
   checkSecrets(settings.webhooks);
   makeDataDir(settings.dataDir);
   let token = adminToken(settings.dataDir, settings.admin.token);
@@ -129,6 +135,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       return sender?.kind === "number" ? sender.number : sender?.sid;
     },
     timezone: () => settings.timezone,
+    onChanges: createChangeLog({ log, metrics }),
     onFailure: (error) =>
       alerts.raise({
         cause: "disk",
@@ -138,7 +145,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     log,
   });
-  const events = createEvents(() => settings, store, seams);
+  const events = createEvents(() => settings, store, metrics, seams);
   const { alerts } = events;
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
@@ -152,13 +159,18 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     settings: () => settings,
     listener: () => publicListener?.url,
     createCarrier: ({ settings: channel, publicUrl }) =>
-      createTwilioCarrier({
-        settings: channel,
-        ...(publicUrl === undefined ? {} : { publicUrl }),
-        fetch: seams.fetch,
+      meteredCarrier(
+        createTwilioCarrier({
+          settings: channel,
+          ...(publicUrl === undefined ? {} : { publicUrl }),
+          fetch: seams.fetch,
+          clock,
+          log,
+        }),
+        channel.id,
+        metrics,
         clock,
-        log,
-      }),
+      ),
     openSimulator: (seeds) => openSimulator({ host: "127.0.0.1", port: 0 }, seeds, seams),
     log,
   });
@@ -194,7 +206,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const awaitSignal = createAwaitSignal({
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     countryOf,
     pairedAddresses: channels.pairedAddresses,
     compile: compilePattern,
@@ -210,7 +222,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   };
   const sendMessage = createSendMessage({
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     countryOf,
     channelState: channels.state,
     store,
@@ -222,7 +234,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const confirmations = createConfirmations({
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     countryOf,
     store,
     text,
@@ -238,7 +250,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const timedSeams = {
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     countryOf,
     channelState: channels.state,
     store,
@@ -267,11 +279,11 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const turns = createTurns({
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     tools: (turn, paired) =>
       turnTools(
         {
-          policy: () => policy,
+          policy: () => decider,
           countryOf,
           store,
           awaitSignal,
@@ -337,7 +349,11 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     log,
   });
   const outboxRecord = outbox.record;
-  const turnWorker = startWorker(turns.queue, { concurrency: TURN_CONCURRENCY, clock, log });
+  const turnWorker = startWorker(meteredTurns(turns.queue, metrics, clock), {
+    concurrency: TURN_CONCURRENCY,
+    clock,
+    log,
+  });
   const sendWorker = startWorker(outbox.queue, { concurrency: SEND_CONCURRENCY, clock, log });
   const lookWorker = startWorker(reconciliation, { concurrency: LOOK_CONCURRENCY, clock, log });
   const confirmationWorker = startWorker(confirmations.queue, { concurrency: 1, clock, log });
@@ -353,7 +369,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   };
   const signals = createSignals({
     settings: () => settings,
-    policy: () => policy,
+    policy: () => decider,
     countryOf,
     pairedAddresses: channels.pairedAddresses,
     compile: compilePattern,
@@ -362,8 +378,14 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     log,
     judge: () => judgeWorker.wake(),
-    onMatched: watchEnded,
-    onExpired: watchEnded,
+    onMatched(watch, signal) {
+      metrics.count("signals_matched_total", { channel: signal.channel });
+      watchEnded(watch);
+    },
+    onExpired(watch) {
+      metrics.count("watches_expired_total", {});
+      watchEnded(watch);
+    },
   });
   const judging = createJudging({
     settings: () => settings,
@@ -376,29 +398,32 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     log,
   });
   const judgeWorker = startWorker(judging, { concurrency: JUDGE_CONCURRENCY, clock, log });
-  const admit = createAdmission({
-    settings: () => settings,
-    signals,
-    policy: () => policy,
-    channelState: channels.state,
-    countryOf,
-    store,
-    text,
-    newId,
-    clock,
-    log,
-    notify: (admitted) => {
-      if (admitted.kind !== "admitted") return;
-      if (admitted.cancelled !== undefined)
-        turns.cancel(admitted.cancelled.key, admitted.cancelled.reason, admitted.cancelled.address);
-      if (admitted.turn) turnWorker.wake();
-      if (admitted.sends) sendWorker.wake();
-      if (admitted.paired)
-        channels.addressesChanged(admitted.channel).catch((error: unknown) => {
-          log.error("channel.addresses", { channel: admitted.channel, error: String(error) });
-        });
-    },
-  });
+  const admit = meteredAdmission(
+    createAdmission({
+      settings: () => settings,
+      signals,
+      policy: () => decider,
+      channelState: channels.state,
+      countryOf,
+      store,
+      text,
+      newId,
+      clock,
+      log,
+      notify: (admitted) => {
+        if (admitted.kind !== "admitted") return;
+        if (admitted.cancelled !== undefined)
+          turns.cancel(admitted.cancelled.key, admitted.cancelled.reason, admitted.cancelled.address);
+        if (admitted.turn) turnWorker.wake();
+        if (admitted.sends) sendWorker.wake();
+        if (admitted.paired)
+          channels.addressesChanged(admitted.channel).catch((error: unknown) => {
+            log.error("channel.addresses", { channel: admitted.channel, error: String(error) });
+          });
+      },
+    }),
+    metrics,
+  );
   /** Makes the links to the carriers as the settings want them, and lets the channels follow. */
   const connect = async (): Promise<void> => {
     await channels.follow(links.renew());
@@ -447,7 +472,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const operator = createOperator({
     settings: () => settings,
     configuration,
-    policy: () => policy,
+    policy: () => decider,
     channels,
     probe: links.probe,
     countryOf,
@@ -524,7 +549,18 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         fix: "Find out who that is. Revoke tokens that may be known, and let fewer reach admin.listen.",
       }),
   });
+  const readGauges = createGauges({
+    settings: () => settings,
+    channelState: channels.state,
+    runnable,
+    alerts,
+    backlog: events.backlog,
+    store,
+    version: seams.version,
+    clock,
+  });
   const adminApp = createAdminApp({
+    metrics: () => metrics.expose(readGauges),
     operator,
     waiting,
     mcp: mcp.fetch,
@@ -605,13 +641,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       await schedules.follow();
       publicListener = listen({
         address: settings.server.listen,
-        fetch: (request) => publicApp.fetch(request),
+        fetch: meteredListener((request) => publicApp.fetch(request), "public", metrics),
         maxBody: 2 * BODY_CAP,
         idleTimeout: 10,
       });
       adminListener = listen({
         address: settings.admin.listen,
-        fetch: adminApp.fetch,
+        fetch: meteredListener(adminApp.fetch, "admin", metrics),
         maxBody: 8 * 1024 * 1024,
         idleTimeout: 10,
         patient: true,

@@ -55,6 +55,14 @@ export interface WebhookStore {
   nextWebhookDue(wanted: readonly WantedEvents[]): Promise<number | undefined>;
   /** Keeps what came of a claim and ends the lease. Answers how many events were given up. */
   settleWebhook(settle: WebhookSettle): Promise<number>;
+  /** What these webhooks have still to be told, counted up to `limit`. */
+  webhookBacklog(wanted: readonly WantedEvents[], limit: number): Promise<readonly BacklogOf[]>;
+}
+
+export interface BacklogOf {
+  readonly key: string;
+  readonly events: number;
+  readonly paused: boolean;
 }
 
 /** A webhook and the events it asks for. */

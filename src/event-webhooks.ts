@@ -1,9 +1,10 @@
 import type { Alerts } from "./alerts.ts";
 import type { Clock } from "./clock.ts";
 import { retryDelay } from "./delivery.ts";
+import type { ServiceEvent } from "./event.ts";
 import { type EventJson, eventJson } from "./event-json.ts";
 import type { ClaimedWebhook, WantedEvents, WebhookProgress, WebhookStore } from "./event-store.ts";
-import type { Log } from "./log.ts";
+import type { Log, LogFields } from "./log.ts";
 import type { Settings, WebhookSettings } from "./settings.ts";
 import type { Caller } from "./token.ts";
 import type { Queue } from "./worker.ts";
@@ -35,8 +36,18 @@ export interface EventWebhooksSeams {
   readonly log: Log;
 }
 
+/** What a webhook has still to be told. */
+export interface WebhookBacklog {
+  /** Its number in sms.yaml and the origin of its URL. */
+  readonly webhook: string;
+  readonly events: number;
+  /** It keeps failing and is only probed. */
+  readonly paused: boolean;
+}
+
 export interface EventWebhooks {
   readonly queue: Queue<ClaimedWebhook>;
+  backlog(): Promise<readonly WebhookBacklog[]>;
   /** Follows the settings, at the start and whenever they have changed. */
   follow(): Promise<void>;
 }
@@ -46,6 +57,8 @@ const LEASE = 60_000;
 /** Events that one claim posts, and how long it may take before it lets go, ms. */
 const BATCH = 20;
 const BATCH_TIME = 20_000;
+/** A backlog is counted no further. */
+const BACKLOG_SHOWN = 10_000;
 /** After so many failures in a row, some ten minutes, a webhook is only probed. */
 const PAUSE_AFTER = 10;
 const PROBE_INTERVAL = 15 * 60_000;
@@ -88,7 +101,9 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
     for (const event of page.events) {
       if (stop.aborted || clock.now() >= until) return settle(key, reached);
       const outcome = await seams.post(target.settings, eventJson(target.caller, event), stop);
-      if (outcome.kind !== "ok") return stop.aborted ? settle(key, reached) : fail(target, outcome, reached);
+      if (outcome.kind !== "ok")
+        return stop.aborted ? settle(key, reached) : fail(target, outcome, reached, event);
+      log.debug("webhook.posted", { webhook: target.name, ...idsOf(event) });
       if (reached.failures > 0) log.info("webhook.resumed", { webhook: target.name });
       reached = { position: event.position, failures: 0, paused: false };
     }
@@ -103,6 +118,7 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
     target: Target,
     outcome: Exclude<PostOutcome, { kind: "ok" }>,
     progress: WebhookProgress,
+    event: ServiceEvent,
   ): Promise<void> {
     const now = clock.now();
     const failures = progress.failures + 1;
@@ -111,7 +127,7 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
     const paused = progress.paused || outcome.kind === "gone" || failures >= PAUSE_AFTER;
     const asked = outcome.kind === "gone" ? 0 : Math.min(MAX_RETRY_AFTER, outcome.retryAfter ?? 0);
     const delay = paused ? Math.max(PROBE_INTERVAL, asked) : retryDelay(failures, seams.random(), asked);
-    log.warn("webhook.failed", { webhook: target.name, failures, reason, paused });
+    log.warn("webhook.failed", { webhook: target.name, ...idsOf(event), failures, reason, paused });
     const late = now - failingSince >= GIVE_UP_AFTER;
     const givenUp = await store.settleWebhook({
       key: target.key,
@@ -144,8 +160,33 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
       nextDue: async () => store.nextWebhookDue([...targets().values()]),
       run,
     },
+    async backlog() {
+      const wanted = [...targets().values()];
+      const found = await store.webhookBacklog(wanted, BACKLOG_SHOWN);
+      return found.flatMap(({ key, events, paused }) => {
+        const name = targets().get(key)?.name;
+        return name === undefined ? [] : [{ webhook: name, events, paused }];
+      });
+    },
     follow: () => store.followWebhooks([...targets().keys()], clock.now()),
   };
+}
+
+/** What joins a post to the lines of what it is about. */
+function idsOf(event: ServiceEvent): LogFields {
+  const { id, type } = event;
+  switch (event.type) {
+    case "message.received":
+    case "message.status":
+      return { id, type, message: event.message.id };
+    case "signal.matched":
+      return { id, type, watch: event.watchId, message: event.signal.messageId };
+    case "conversation.ended":
+      return { id, type, conversation: event.conversation.id };
+    case "channel.status":
+    case "alert":
+      return { id, type, channel: event.channel };
+  }
 }
 
 function targetsOf(

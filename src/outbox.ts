@@ -172,6 +172,7 @@ export function createOutbox(seams: OutboxSeams): Outbox {
       log.info("delivery.status", {
         sid: event.sid,
         status: event.status,
+        channel: outcome.kind === "applied" ? outcome.channel : event.channel,
         message: outcome.kind === "applied" ? outcome.messageId : event.ref?.messageId,
         moved: outcome.kind === "applied" ? outcome.moved : undefined,
         code: event.errorCode,

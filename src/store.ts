@@ -2,6 +2,7 @@ import type { Annotation } from "./annotation.ts";
 import type { SendOutcome } from "./carrier.ts";
 import type { ConfirmationStore, PendingConfirmation } from "./confirmation.ts";
 import type { Conversation } from "./conversation.ts";
+import type { DepthStore } from "./depths.ts";
 import type { DoubtStore } from "./doubt-store.ts";
 import type { Explained } from "./errors.ts";
 import type { EventStore, WebhookStore } from "./event-store.ts";
@@ -48,6 +49,7 @@ export interface Store
     WebhookStore,
     TokenStore,
     UsageStore,
+    DepthStore,
     RetentionStore {
   /** Takes over what a dead process left: its turns are queued again, its cut sends become `unknown`. */
   recover(now: number): Promise<{ readonly turns: number; readonly sends: number }>;

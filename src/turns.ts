@@ -54,19 +54,21 @@ export function createTurns(seams: TurnSeams): Turns {
     const { turn } = claimed;
     const agent = seams.agent(turn.agent);
     if (channel === undefined || agent === undefined) {
+      log.error("turn.failed", { ...idsOf(claimed), error: GONE.meaning });
       await finish(claimed, { kind: "failed", error: GONE });
       return;
     }
     if (turn.held && clock.now() - turn.createdAt > channel.idleTimeout) {
-      await finish(claimed, {
-        kind: "shown",
-        reason: "It waited longer than idle_timeout while the channel was down.",
-      });
+      const reason = "It waited longer than idle_timeout while the channel was down.";
+      log.warn("turn.shown", { ...idsOf(claimed), reason });
+      await finish(claimed, { kind: "shown", reason });
       return;
     }
     const { allowed, rerouted, suppressed } = await checkAgain(claimed, channel, seams);
     if (allowed.length === 0) {
-      await finish(claimed, { kind: "cancelled", ...whyNot(turn, rerouted, suppressed) }, { rerouted });
+      const why = whyNot(turn, rerouted, suppressed);
+      log.info("turn.cancelled", { ...idsOf(claimed), reason: why.reason });
+      await finish(claimed, { kind: "cancelled", ...why }, { rerouted });
       if (turn.task?.kind === "schedule") seams.onUndone(turn.task.name);
       return;
     }
@@ -81,10 +83,7 @@ export function createTurns(seams: TurnSeams): Turns {
       const reply = await answer(agent, request, signal);
       const ended = await conclude(claimed, channel, reply, rerouted);
       log.info("turn.done", {
-        turn: turn.id,
-        channel: turn.channel,
-        conversation: turn.conversationId,
-        agent: turn.agent,
+        ...idsOf(claimed),
         ms: clock.now() - started,
         parked: reply.parked !== undefined || undefined,
         cancelled: !ended || undefined,
@@ -139,11 +138,8 @@ export function createTurns(seams: TurnSeams): Turns {
     // What an agent says of a failure may quote the text, so it is shown with the message and never logged.
     const cause = error instanceof AgentFailure ? error.message : "internal error, see the log";
     log.error("turn.failed", {
-      turn: claimed.turn.id,
-      channel: channel.id,
-      agent: claimed.turn.agent,
+      ...idsOf(claimed),
       to: redactAddress(claimed.turn.address),
-      messages: claimed.texts.map((text) => text.messageId),
       error: error instanceof AgentFailure ? error.kind : String(error),
     });
     seams.onFailed(claimed.turn, error instanceof AgentFailure ? error.kind : "internal error");
@@ -254,6 +250,17 @@ function whyNot(
   return {
     reason: `It was not run, since its recipient may no longer text the agent: ${policies}.`,
     fix: "Pair the phone again, or permit receive_message to it; or have the reminder cancelled.",
+  };
+}
+
+/** What joins a turn's lines to those of its texts and its replies. */
+function idsOf({ turn, texts }: ClaimedTurn) {
+  return {
+    turn: turn.id,
+    channel: turn.channel,
+    conversation: turn.conversationId,
+    agent: turn.agent,
+    messages: texts.map((text) => text.messageId),
   };
 }
 

@@ -7,6 +7,7 @@ import type { EventFeed } from "../event-feed.ts";
 import type { Log } from "../log.ts";
 import { MAX_MEDIA_BYTES } from "../media.ts";
 import type { MediaUploads } from "../media-uploads.ts";
+import type { Exposition } from "../metrics.ts";
 import type { Operator } from "../operator.ts";
 import type { Sessions } from "../sessions.ts";
 import { type Caller, demand } from "../token.ts";
@@ -18,6 +19,7 @@ import { configurationRoutes } from "./api/configuration.ts";
 import { eventRoutes } from "./api/events.ts";
 import { mediaRoutes } from "./api/media.ts";
 import { conversationRoutes, messageRoutes, notifyRoutes, resendRoutes } from "./api/messages.ts";
+import { metricsRoute } from "./api/metrics.ts";
 import { policyRoutes } from "./api/policies.ts";
 import { signalRoutes } from "./api/signals.ts";
 import { type SimulatorRoutes, simulatorRoutes } from "./api/simulator.ts";
@@ -34,6 +36,7 @@ export interface AdminSeams {
   readonly waiting: Waiting;
   /** The MCP server, which answers on `/mcp`. */
   readonly mcp: (request: Request, caller: Caller) => Promise<Response>;
+  readonly metrics: () => Promise<Exposition>;
   readonly simulator: SimulatorRoutes;
   readonly allowedHosts: () => readonly string[];
   readonly tokens: Tokens;
@@ -83,6 +86,8 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
     const readiness = await operatorOf(c).ready();
     return c.json(readiness, readiness.ready ? 200 : 503);
   });
+
+  metricsRoute(app, seams.metrics);
 
   const api = new OpenAPIHono({ defaultHook: onInvalid });
   channelRoutes(api, operatorOf);

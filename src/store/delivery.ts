@@ -1,11 +1,12 @@
 import { asc } from "drizzle-orm";
 import type { SentMessage } from "../carrier.ts";
-import { advance, deliveryStateOf } from "../delivery.ts";
+import { advance, deliveryStateOf, holdsOrder } from "../delivery.ts";
 import type { Explained } from "../errors.ts";
 import type { AttemptRef, DeliveryState, StatusEvent } from "../message.ts";
 import type { SettleSend, StatusOutcome } from "../store.ts";
 import { billedSegments } from "../usage.ts";
 import type { AttemptRow, Attempts } from "./attempts.ts";
+import type { Changes } from "./changes.ts";
 import type { Doubts } from "./doubts.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
@@ -36,6 +37,7 @@ export interface DeliveryParts {
   readonly outbox: Outbox;
   readonly senders: Senders;
   readonly usage: Usage;
+  readonly changes: Pick<Changes, "note">;
 }
 
 /** Twilio's "attempt to send to unsubscribed recipient", https://www.twilio.com/docs/api/errors/21610 */
@@ -53,7 +55,7 @@ interface Heard {
 
 export function createDelivery(
   db: Db,
-  { messages, attempts, doubts, outbox, senders, usage }: DeliveryParts,
+  { messages, attempts, doubts, outbox, senders, usage, changes }: DeliveryParts,
 ): Delivery {
   const keep: Write<Omit<EarlyRow, "seq">> = db
     .insert(earlyCallbacks)
@@ -84,6 +86,8 @@ export function createDelivery(
     const counts = !isReplaced(row, attempt, hadSid) || outlives(said, hadSid);
     const next = counts ? advance(current, said ?? "queued") : current;
     const moved = next !== current;
+    if (holdsOrder(current) && !holdsOrder(next) && next !== "failed")
+      changes.note({ kind: "carried", channel: row.channel, segments: billedSegments(row.segments) });
     const told =
       said === undefined
         ? `The carrier says "${heard.status}".`

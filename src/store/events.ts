@@ -29,6 +29,8 @@ export interface Events {
     at: number,
     types: NonNullable<EventQuery["types"]>,
   ): { readonly count: number; readonly position: number };
+  /** Events of these types after a position, counted up to `limit`. */
+  count(after: number, types: NonNullable<EventQuery["types"]>, limit: number): number;
   alerts(since: number): Awaited<ReturnType<EventStore["alerts"]>>;
   /** Removes some of what is too old or too much, but never the newest; true while there is more. */
   sweep(now: number, step: number): boolean;
@@ -106,6 +108,13 @@ export function createEvents(db: Db): Events {
     .from(events)
     .where(sql`${events.seq} > ${param("after")} and ${events.at} <= ${param("at")}`)
     .prepare();
+  const counted: Read<{ after: number; types: string; limit: number }, { count: number }> = db
+    .select({ count: sql<number>`count(*)` })
+    .from(
+      sql`(select 1 from ${events} where ${events.seq} > ${param("after")}
+        and ${events.type} in (select value from json_each(${param("types")})) limit +${param("limit")}) as some`,
+    )
+    .prepare();
   const alerts: Read<{ since: number }, EventRow> = db
     .select()
     .from(events)
@@ -169,6 +178,7 @@ export function createEvents(db: Db): Events {
       const found = before.get({ after, at, types: JSON.stringify(types) });
       return { count: found?.count ?? 0, position: found?.position ?? after };
     },
+    count: (after, types, limit) => counted.get({ after, types: JSON.stringify(types), limit })?.count ?? 0,
     alerts: (since) =>
       alerts.all({ since }).flatMap((row) => {
         const alert = alertOf(row);

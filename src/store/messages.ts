@@ -2,6 +2,7 @@ import { and, asc, sql } from "drizzle-orm";
 import type { Explained } from "../errors.ts";
 import type { DeliveryState, Media, NewOutbound, Route } from "../message.ts";
 import type { NewInbound } from "../store.ts";
+import type { Changes } from "./changes.ts";
 import type { Events } from "./events.ts";
 import { messageEvents, messages, rawParameters } from "./schema.ts";
 import { type Db, encoded, is, param, type Read, setTo, type Write } from "./statement.ts";
@@ -44,7 +45,13 @@ interface Rerouted {
   readonly policies: readonly string[];
 }
 
-export function createMessages(db: Db, events: Pick<Events, "status">): Messages {
+type Moved = Pick<MessageRow, "id" | "channel" | "direction" | "to" | "turnId">;
+
+export function createMessages(
+  db: Db,
+  events: Pick<Events, "status">,
+  changes: Pick<Changes, "note">,
+): Messages {
   const insert: Write<Omit<MessageRow, "seq" | "claimedBy">> = db
     .insert(messages)
     .values({
@@ -99,10 +106,17 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
     .from(messages)
     .where(and(sql`${messages.direction} = 'inbound'`, is(messages.providerSid, "sid")))
     .prepare();
-  const setState: Write<{ seq: number; state: string; error: string | null }> = db
+  const setState: Read<{ seq: number; state: string; error: string | null }, Moved> = db
     .update(messages)
     .set({ state: setTo("state"), error: sql`coalesce(${setTo("error")}, ${messages.error})` })
     .where(is(messages.seq, "seq"))
+    .returning({
+      id: messages.id,
+      channel: messages.channel,
+      direction: messages.direction,
+      to: messages.to,
+      turnId: messages.turnId,
+    })
     .prepare();
   const setCarrier: Write<{ seq: number; sid: string; segments: number | null }> = db
     .update(messages)
@@ -153,6 +167,19 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
 
   function addEvent(seq: number, state: MessageRow["state"], at: number, detail?: string): void {
     insertEvent.run({ message: seq, state, at, detail: detail ?? null });
+  }
+
+  function noteMove(moved: Moved, state: MessageRow["state"], meaning: string | undefined): void {
+    if (moved.direction === "inbound" || !isDeliveryState(state)) return;
+    changes.note({
+      kind: "delivery",
+      messageId: moved.id,
+      channel: moved.channel,
+      to: moved.to,
+      ...(moved.turnId === null ? {} : { turnId: moved.turnId }),
+      state,
+      ...(meaning === undefined ? {} : { meaning }),
+    });
   }
 
   return {
@@ -212,6 +239,8 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
       const seq = Number(done.lastInsertRowid);
       addEvent(seq, state, message.createdAt, error?.meaning);
       events.status(seq, state, message.createdAt);
+      const { id, channel, to, turnId = null } = message;
+      noteMove({ id, channel, direction: "outbound", to, turnId }, state, error?.meaning);
       return seq;
     },
     addEvent,
@@ -223,9 +252,11 @@ export function createMessages(db: Db, events: Pick<Events, "status">): Messages
     },
     inboundId: (sid) => inboundId.get({ sid })?.id,
     setState(seq, state, at, why = {}) {
-      setState.run({ seq, state, error: encoded(why.error) });
-      addEvent(seq, state, at, why.detail ?? why.error?.meaning);
+      const moved = setState.get({ seq, state, error: encoded(why.error) });
+      const meaning = why.detail ?? why.error?.meaning;
+      addEvent(seq, state, at, meaning);
       events.status(seq, state, at);
+      if (moved !== undefined) noteMove(moved, state, meaning);
     },
     setCarrier(seq, sid, segments) {
       setCarrier.run({ seq, sid, segments: segments ?? null });
@@ -261,4 +292,9 @@ function someOf(media: readonly Media[]): readonly Media[] | null {
 /** What lies behind a link of our own sending is the carrier's to find out. */
 function untyped(url: string): Media {
   return { url, contentType: "application/octet-stream" };
+}
+
+/** An inbound text has states of its own; `failed` and `queued` are both. */
+function isDeliveryState(state: MessageRow["state"]): state is DeliveryState {
+  return state !== "received" && state !== "handled" && state !== "dropped";
 }

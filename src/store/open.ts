@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3";
+import type { OnChanges } from "../change.ts";
 import type { Clock } from "../clock.ts";
 import type { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -29,6 +30,8 @@ export interface StoreOptions {
   readonly timezone?: () => string;
   /** Called when a commit was lost because of the disk. */
   readonly onFailure?: (error: AppError) => void;
+  /** Told what each write has changed, once it is on disk. */
+  readonly onChanges?: OnChanges;
   readonly clock: Clock;
   readonly log: Log;
 }

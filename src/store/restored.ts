@@ -49,7 +49,7 @@ export interface AfterRestore {
  */
 export function settleRestored(db: Db, after: AfterRestore): Waiting {
   const events = createEvents(db);
-  const messages = createMessages(db, events);
+  const messages = createMessages(db, events, { note() {} });
   return db.$client
     .transaction((): Waiting => {
       const texts = endTurns(db, messages, after.now);

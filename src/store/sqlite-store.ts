@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/better-sqlite3";
+import type { ChangeOrigin, OnChanges } from "../change.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -9,11 +10,13 @@ import type { EnqueueOutcome, JoinConversation, Store } from "../store.ts";
 import { createLocalDays } from "../usage.ts";
 import { admit, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
+import { createChanges } from "./changes.ts";
 import { createCheckpoints } from "./checkpoint.ts";
 import { createCommits } from "./commits.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
+import { createDepths } from "./depths.ts";
 import { createDoubts } from "./doubts.ts";
 import { createEvents, type Referents } from "./events.ts";
 import { isDiskFailure, unavailable } from "./failure.ts";
@@ -47,13 +50,22 @@ export interface SqliteStoreOptions {
   readonly log: Log;
   /** Called when a commit was lost because of the disk. */
   readonly onFailure?: (error: AppError) => void;
+  /** Told what each write has changed, once it is on disk. */
+  readonly onChanges?: OnChanges;
   /** Called once, when the database is closed. */
   readonly onClosed?: () => void;
 }
 
 /** The store over an open and migrated database. */
 export function createSqliteStore(client: Database.Database, options: SqliteStoreOptions): Store {
-  const { clock, log, senderOf = () => undefined, onFailure = () => {}, onClosed = () => {} } = options;
+  const {
+    clock,
+    log,
+    senderOf = () => undefined,
+    onFailure = () => {},
+    onClosed = () => {},
+    onChanges = () => {},
+  } = options;
   const db: Db = drizzle({ client });
   const checkpoints = createCheckpoints(client, clock, log);
   const commits = createCommits(client, {
@@ -64,7 +76,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onFailure,
   });
   const events = createEvents(db);
-  const messages = createMessages(db, events);
+  const changes = createChanges();
+  const messages = createMessages(db, events, changes);
   const list = createMessageList(db);
   const attempts = createAttempts(db);
   const doubts = createDoubts(db);
@@ -82,7 +95,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     localDay,
     senderOf,
   });
-  const delivery = createDelivery(db, { messages, attempts, doubts, outbox, senders, usage });
+  const delivery = createDelivery(db, { messages, attempts, doubts, outbox, senders, usage, changes });
   const looks = createLooks({ messages, attempts, doubts, outbox, delivery });
   const turns = createTurns(db, {
     messages,
@@ -91,6 +104,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     outbox,
     usage,
     localDay,
+    changes,
     onErased: checkpoints.noteErased,
   });
   const turnRecords = createTurnRecords(db);
@@ -137,8 +151,13 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     .from(fileMarks)
     .where(sql`${fileMarks.name} = 'restore'`)
     .prepare();
+  const depths = createDepths(db);
 
-  const { write } = commits;
+  async function write<T>(work: () => T, origin: ChangeOrigin = "other"): Promise<T> {
+    const { result, noted } = await commits.write(() => changes.during(work));
+    if (noted.length > 0) onChanges(noted, origin);
+    return result;
+  }
 
   /** Reads see every write that was acknowledged: they run on the same connection, between commits. */
   async function read<T>(query: () => T): Promise<T> {
@@ -229,7 +248,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     journal: (turnId) => read(() => turns.journal(turnId)),
     appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
     resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
-    finishTurn: (finish) => write(() => turns.finish(finish)),
+    finishTurn: (finish) => write(() => turns.finish(finish), "turn"),
 
     askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),
     expireConfirmations: (now) => write(() => confirmations.expire(now)),
@@ -252,11 +271,11 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       read(() => outbox.heldUntil(channels, now, segmentsPerDay)),
     usage: (since) => read(() => usage.since(since)),
     segmentsUsed: (now) => read(() => usage.segmentsOn(localDay(now).day)),
-    settleSend: (settle) => write(() => delivery.settle(settle)),
-    recordStatus: (event) => write(() => delivery.record(event)),
+    settleSend: (settle) => write(() => delivery.settle(settle), "send"),
+    recordStatus: (event) => write(() => delivery.record(event), "callback"),
     claimLooks: (claim) => write(() => looks.claim(claim)),
     nextLookDue: (channels) => read(() => looks.nextDue(channels)),
-    settleLook: (settle) => write(() => looks.settle(settle)),
+    settleLook: (settle) => write(() => looks.settle(settle), "send"),
     resend: (id, at, idempotency) => write(() => resend(id, at, idempotency)),
     enqueue: (outbound, idempotency, join) => write(() => enqueue(outbound, idempotency, join)),
     openDeliveries: (channel, since, limit, after) =>
@@ -312,6 +331,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       ),
     recentSignals: (query) => read(() => signals.recent(query)),
     offerSignal: (offer) => write(() => signals.offer(offer)),
+    depths: () => read(depths),
     purge: (before) => write(() => purge(before)),
     purgeCodes: (before) => write(() => signals.purge(before)),
 
@@ -341,6 +361,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         webhooks.claim(claim, (after, types, limit) => events.page({ after, types, limit }, referents)),
       ),
     nextWebhookDue: (wanted) => read(() => webhooks.nextDue(wanted)),
+    webhookBacklog: (wanted, limit) => read(() => webhooks.backlog(wanted, limit)),
     settleWebhook: (settle) => write(() => webhooks.settle(settle)),
 
     addToken: (token, hash) => write(() => tokens.add(token, hash)),

@@ -7,6 +7,7 @@ import type { QueueTask } from "../timed.ts";
 import { type JournalEntry, sum, type TokenUsage } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
 import type { LocalDay } from "../usage.ts";
+import type { Changes } from "./changes.ts";
 import type { Conversations } from "./conversations.ts";
 import type { MessageRow, Messages } from "./messages.ts";
 import { earliest, type Outbox } from "./outbox.ts";
@@ -44,6 +45,7 @@ export interface TurnParts {
   readonly outbox: Outbox;
   readonly usage: Usage;
   readonly localDay: (at: number) => LocalDay;
+  readonly changes: Pick<Changes, "note">;
   /** Told when texts were erased, so that their copies in the log can go too. */
   readonly onErased: () => void;
 }
@@ -52,7 +54,7 @@ export interface TurnParts {
 const LOOKED_AT = 1_000;
 
 export function createTurns(db: Db, parts: TurnParts): Turns {
-  const { messages, conversations, senders, outbox, usage } = parts;
+  const { messages, conversations, senders, outbox, usage, changes } = parts;
 
   const {
     insert,
@@ -121,6 +123,17 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       if (forgetPurged.run({ turn: row.seq, id: row.id }).changes > 0) parts.onErased();
     }
     promote.run({ key: row.key, channel: row.channel });
+    const { id: turnId, channel, agent, conversationId } = row;
+    changes.note({
+      kind: "turn",
+      turnId,
+      channel,
+      agent,
+      conversationId,
+      state: how.turn,
+      ...(how.error === undefined ? {} : { meaning: how.error.meaning }),
+      ...(spent === undefined ? {} : { usage: spent }),
+    });
   }
 
   /** What the steps of a turn have cost that did not come to an answer. */
@@ -331,7 +344,7 @@ function isAnswered(callId: string, entries: readonly JournalEntry[]): boolean {
 const MINUTE = 60_000;
 
 interface Conclusion {
-  readonly turn: TurnState;
+  readonly turn: Extract<TurnState, "done" | "failed" | "cancelled" | "shown">;
   readonly texts: InboundState;
   readonly error?: Explained;
   readonly usage?: NonNullable<FinishTurn["usage"]>;

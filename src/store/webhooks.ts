@@ -1,5 +1,12 @@
 import { sql } from "drizzle-orm";
-import type { ClaimedWebhook, EventPage, WantedEvents, WebhookClaim, WebhookSettle } from "../event-store.ts";
+import type {
+  BacklogOf,
+  ClaimedWebhook,
+  EventPage,
+  WantedEvents,
+  WebhookClaim,
+  WebhookSettle,
+} from "../event-store.ts";
 import type { Events } from "./events.ts";
 import { earliest } from "./outbox.ts";
 import { webhooks } from "./schema.ts";
@@ -18,6 +25,7 @@ export interface Webhooks {
   claim(claim: WebhookClaim, page: Page): readonly ClaimedWebhook[];
   nextDue(wanted: readonly WantedEvents[]): number | undefined;
   settle(settle: WebhookSettle): number;
+  backlog(wanted: readonly WantedEvents[], limit: number): readonly BacklogOf[];
 }
 
 type Page = (after: number, types: WantedEvents["types"], limit: number) => EventPage;
@@ -106,6 +114,13 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
           return Math.max(row.dueAt, row.leaseUntil ?? 0);
         }),
       );
+    },
+    backlog(wanted, limit) {
+      return wanted.flatMap(({ key, types }) => {
+        const row = byKey.get({ key });
+        if (row === undefined) return [];
+        return [{ key, events: events.count(start(row, types), types, limit), paused: row.paused }];
+      });
     },
     settle({ key, position, failures, failingSince, paused, dueAt, giveUp }) {
       const given = giveUp === undefined ? undefined : events.before(position, giveUp.before, giveUp.types);

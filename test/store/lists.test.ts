@@ -202,7 +202,7 @@ describe("queries", () => {
   const COSTLY = /^SCAN (?!looked|some)|USE TEMP B-TREE|turns_sender \(channel=\?\)$/;
   /** Small by nature: what has not ended, is running or under way; what the operator has configured. */
   const SMALL =
-    /^SCAN (turns USING (COVERING )?INDEX turns_(active|lease|running)|outbox USING (COVERING )?INDEX outbox_until|doubts USING INDEX doubts_(untold|due)|judgements|webhooks|tokens|json_each VIRTUAL TABLE INDEX 1:)$/;
+    /^SCAN (turns USING (COVERING )?INDEX turns_(active|lease|running)|outbox USING (COVERING )?INDEX outbox_(until|age)|doubts USING INDEX doubts_(untold|due)|judgements( USING COVERING INDEX judgements_message)?|pragma_page_(count|size) VIRTUAL TABLE INDEX 0:|webhooks|tokens|json_each VIRTUAL TABLE INDEX 1:)$/;
   /** Sorted because there are few of them: the open turns of one key, what one watch caught. */
   const FEW = /"turns"."key" = \+\?|"watch_signals"."watch" = \+\?/;
 

@@ -1,0 +1,66 @@
+import Counter from "prom-client/lib/counter.js";
+import Gauge from "prom-client/lib/gauge.js";
+import Histogram from "prom-client/lib/histogram.js";
+import Registry from "prom-client/lib/registry.js";
+import {
+  COUNTERS,
+  type CounterName,
+  type Exposition,
+  GAUGES,
+  type GaugeName,
+  HISTOGRAMS,
+  type HistogramName,
+  type Metrics,
+  type Reading,
+} from "../metrics.ts";
+import { addProcessMetrics } from "./process.ts";
+
+const PREFIX = "sms_agent_";
+
+/** Counts in memory, and writes it all down in Prometheus' text format when asked to. */
+export function createRegistry(): Metrics & {
+  /** `gauges` is asked once, however many ask for the text meanwhile. */
+  expose(gauges: () => Promise<readonly Reading[]>): Promise<Exposition>;
+} {
+  const registry = new Registry();
+  const registers = [registry];
+  const counters = new Map<CounterName, Counter>();
+  const histograms = new Map<HistogramName, Histogram>();
+  const gauges = new Map<GaugeName, Gauge>();
+  for (const [name, { help, labels }] of entries(COUNTERS))
+    counters.set(name, new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers }));
+  for (const [name, { help, labels, buckets }] of entries(HISTOGRAMS))
+    histograms.set(
+      name,
+      new Histogram({ name: PREFIX + name, help, labelNames: [...labels], buckets: [...buckets], registers }),
+    );
+  for (const [name, { help, labels }] of entries(GAUGES))
+    gauges.set(name, new Gauge({ name: PREFIX + name, help, labelNames: [...labels], registers }));
+  addProcessMetrics(PREFIX, registry);
+
+  async function write(read: () => Promise<readonly Reading[]>): Promise<Exposition> {
+    const readings = await read();
+    for (const gauge of gauges.values()) gauge.reset();
+    for (const { name, labels, value } of readings) gauges.get(name)?.set(labels, value);
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  }
+
+  let writing: Promise<Exposition> | undefined;
+  return {
+    count: (name, labels, by = 1) => counters.get(name)?.inc(labels, by),
+    observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),
+    expose(read) {
+      writing ??= write(read).finally(() => {
+        writing = undefined;
+      });
+      return writing;
+    },
+  };
+}
+
+/** The entries of a table with the names it has. */
+function entries<Name extends string, Entry>(table: Readonly<Record<Name, Entry>>): [Name, Entry][] {
+  const found: [Name, Entry][] = [];
+  for (const name in table) found.push([name, table[name]]);
+  return found;
+}
