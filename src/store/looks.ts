@@ -69,6 +69,11 @@ export function createLooks({ messages, attempts, doubts, outbox, delivery }: Lo
       case "looking": {
         const next = afterLook(doubtOf(row), lookedAt, at, sighting);
         if (next.kind === "found") return { kind: "found", ...none };
+        // Out of the queue, its successors may have gone: it is not sent behind them.
+        if (next.kind === "absent" && !outbox.has(row.message)) {
+          doubts.giveUp(row.message);
+          return { kind, ...none };
+        }
         if (next.kind === "absent") {
           delivery.miss(row.message, row.attempt, at);
           return { kind: "absent", ...none };

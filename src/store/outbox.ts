@@ -27,6 +27,8 @@ export interface Outbox {
   heldUntil(channels: readonly string[], now: number, segmentsPerDay: number): number | undefined;
   /** Takes a message out of the queue: it is with the carrier, or has come to its end. False: it was not in it. */
   leave(seq: number): boolean;
+  /** Whether the message is in the queue: it holds its recipient's order. */
+  has(seq: number): boolean;
   /** Ends the leases and the holds that are over. */
   expire(now: number): void;
   /** Puts in again what had left the queue. */
@@ -255,6 +257,7 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       if (row !== undefined) leave(row);
       return row !== undefined;
     },
+    has: (seq) => bySeq.get({ message: seq }) !== undefined,
     expire,
     again({ seq, channel, to: recipient }, attempt, at) {
       insert.run({ message: seq, channel, recipient, attempt, dueAt: at, createdAt: at });

@@ -6,6 +6,7 @@ import { createEvents, type Events } from "./events.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import {
   confirmations,
+  doubts,
   events as eventTable,
   fileMarks,
   messages as messageTable,
@@ -98,6 +99,7 @@ function surrenderSends(db: Db, messages: Messages, at: number): number {
   const rows = db.select({ seq: outbox.message }).from(outbox).all();
   for (const { seq } of rows) messages.setState(seq, "unknown", at, { error: NOT_SENT });
   db.delete(outbox).run();
+  db.delete(doubts).run();
   return rows.length;
 }
 

@@ -13,6 +13,7 @@ const ROUTES: readonly [method: string, path: string, scope: string, body?: unkn
   ["GET", "/policies", "read"],
   ["GET", "/configuration", "read"],
   ["POST", "/messages", "messages:send", { channel: "sms", to: PHONE, body: "hello" }],
+  ["POST", "/messages/msg_none/resend", "messages:send"],
   ["POST", "/signals/await", "signals:await", { channel: "codes", timeout: 0 }],
   ["POST", "/watches", "signals:await", { channel: "codes" }],
   ["DELETE", "/watches/watch_none", "signals:await"],
