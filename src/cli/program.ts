@@ -5,10 +5,12 @@ import { addressesVerb } from "./addresses.ts";
 import { awaitVerb } from "./await.ts";
 import { backupVerb } from "./backup.ts";
 import { checkVerb } from "./check.ts";
+import { completionsVerb } from "./completions.ts";
 import { consoleVerb } from "./console.ts";
 import { demoVerb } from "./demo.ts";
 import { doctorVerb } from "./doctor.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { initVerb } from "./init.ts";
 import { messagesVerb } from "./messages.ts";
 import { modeVerb } from "./mode.ts";
 import { notifyVerb } from "./notify.ts";
@@ -29,6 +31,7 @@ const VERBS = [
   serveVerb,
   demoVerb,
   simulateVerb,
+  initVerb,
   checkVerb,
   doctorVerb,
   schemaVerb,
@@ -46,12 +49,14 @@ const VERBS = [
   consoleVerb,
   backupVerb,
   restoreVerb,
+  completionsVerb,
   versionVerb,
 ];
 
 const EXAMPLES = `
 Examples:
   sms-agent demo                         try it now, with simulated phones
+  sms-agent init                         set up a number by questions
   sms-agent check --config sms.yaml      what is wrong with a config
   sms-agent --config sms.yaml            start the service
   sms-agent pair                         the code that lets your phone in
