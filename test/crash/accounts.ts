@@ -101,6 +101,8 @@ export interface Violation {
   readonly rule: Rule;
   /** What to look for in the database and the logs. */
   readonly about: string;
+  /** The texts it concerns. */
+  readonly numbers?: readonly number[];
 }
 
 export interface Accounts {
@@ -130,7 +132,8 @@ export function numbersIn(text: string): readonly number[] {
 /** Compares all sides. */
 export function balance(books: Books): Accounts {
   const violations: Violation[] = [];
-  const violated = (rule: Rule, about: string) => void violations.push({ rule, about });
+  const violated = (rule: Rule, about: string, ...numbers: readonly number[]) =>
+    void violations.push({ rule, about, numbers });
   const explained: { number: number; fate: Fate; reason: string }[] = [];
   const fates: Record<Fate, number> = {
     answered: 0,
@@ -169,7 +172,8 @@ export function balance(books: Books): Accounts {
         if (senders.get(number)?.phone !== phone) violated("astray", `${textOf(number)} at ${phone}`);
       }
     }
-    for (const about of overtaken(texts, senders, rows)) violated("out of order", `${about} of ${phone}`);
+    for (const { numbers, about } of overtaken(texts, senders, rows))
+      violated("out of order", `${about} of ${phone}`, ...numbers);
   }
 
   for (const text of books.texts) {
@@ -178,9 +182,9 @@ export function balance(books: Books): Accounts {
     const replies = written.get(number) ?? [];
     if (row === undefined && books.acknowledged.has(sid))
       violated("acknowledged and lost", `${textOf(number)} ${sid} of ${phone}`);
-    if ((taken.get(number) ?? 0) > 1) violated("doubled", `${textOf(number)} to ${phone}`);
+    if ((taken.get(number) ?? 0) > 1) violated("doubled", `${textOf(number)} to ${phone}`, number);
     if (replies.length > 1)
-      violated("written twice", `${textOf(number)}: ${replies.map(({ id }) => id).join(", ")}`);
+      violated("written twice", `${textOf(number)}: ${replies.map(({ id }) => id).join(", ")}`, number);
     const fate = fateOf();
     fates[fate.kind] += 1;
     if (fate.reason !== undefined) explained.push({ number, fate: fate.kind, reason: fate.reason });
@@ -218,7 +222,7 @@ export function balance(books: Books): Accounts {
     for (const number of run.numbers) turns.set(number, (turns.get(number) ?? new Set()).add(run.turnId));
   }
   for (const [number, ids] of turns)
-    if (ids.size > 1) violated("run twice", `${textOf(number)}: ${[...ids].join(", ")}`);
+    if (ids.size > 1) violated("run twice", `${textOf(number)}: ${[...ids].join(", ")}`, number);
 
   for (const row of books.outbound) {
     const since = books.stopped.get(row.phone);
@@ -267,8 +271,8 @@ function overtaken(
   carried: readonly CarriedText[],
   senders: ReadonlyMap<number, SentText>,
   rows: ReadonlyMap<string, InboundRow>,
-): readonly string[] {
-  const found: string[] = [];
+): readonly { readonly numbers: readonly number[]; readonly about: string }[] {
+  const found: { numbers: readonly number[]; about: string }[] = [];
   const last = new Map<string, { readonly seq: number; readonly number: number }>();
   for (const { text } of carried) {
     for (const number of numbersIn(text)) {
@@ -277,7 +281,10 @@ function overtaken(
       if (sender === undefined || row === undefined) continue;
       const before = last.get(sender.channel);
       if (before !== undefined && before.seq > row.seq)
-        found.push(`${textOf(number)} after ${textOf(before.number)}`);
+        found.push({
+          numbers: [number, before.number],
+          about: `${textOf(number)} after ${textOf(before.number)}`,
+        });
       else last.set(sender.channel, { seq: row.seq, number });
     }
   }

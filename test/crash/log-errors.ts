@@ -3,9 +3,9 @@ import { z } from "zod";
 import type { Violation } from "./accounts.ts";
 
 /** Errors that the faults of a run are meant to bring about; every other one is a mistake of the service. */
-const EXPECTED = new Set(["send.refused", "send.unknown", "turn.failed"]);
+const EXPECTED = new Set(["send.refused", "send.unknown", "turn.failed", "alert webhook.signature"]);
 
-const Line = z.object({ level: z.string(), event: z.string() });
+const Line = z.object({ level: z.string(), event: z.string(), cause: z.string().optional() });
 
 /** Errors in the log of the service that no fault explains, one per kind. */
 export function unexpectedErrors(
@@ -19,8 +19,12 @@ export function unexpectedErrors(
       continue;
     }
     const parsed = Line.safeParse(parse(line));
-    if (!parsed.success) note("not a log line", line);
-    else if (!expected.has(parsed.data.event)) note(parsed.data.event, line);
+    if (!parsed.success) {
+      note("not a log line", line);
+      continue;
+    }
+    const { event, cause } = parsed.data;
+    note(cause === undefined ? event : `${event} ${cause.replace(/\/.*/, "")}`, line);
   }
   return [...found].map(([event, { count, first }]) => ({
     rule: "unexpected error",
@@ -28,6 +32,7 @@ export function unexpectedErrors(
   }));
 
   function note(event: string, line: string): void {
+    if (expected.has(event)) return;
     const known = found.get(event);
     if (known === undefined) found.set(event, { count: 1, first: line });
     else known.count += 1;

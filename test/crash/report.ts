@@ -1,4 +1,5 @@
 import { type Accounts, describeFate, type Fate, RULES, type Violation } from "./accounts.ts";
+import type { Phase } from "./phase.ts";
 import type { MemorySample, Soak } from "./soaking.ts";
 import type { UnderLoad } from "./under-load.ts";
 
@@ -39,6 +40,12 @@ export function reportSoak(run: Soak): string {
     ["time", `${Math.round(run.seconds)} s`],
   ];
   return `\n${tableOf(rows)}\n${reasonsOf(run.accounts)}${violationsOf(run.violations)}`;
+}
+
+/** A part beside the main one, in a few lines. */
+export function reportPhase(phase: Phase): string {
+  const lines = phase.skipped === undefined ? phase.lines : [`skipped: ${phase.skipped}`];
+  return `\n${phase.name}\n${lines.map((line) => `  ${line}\n`).join("")}${violationsOf(phase.violations)}`;
 }
 
 function rowsOf(accounts: Accounts): readonly (readonly [string, string | number])[] {

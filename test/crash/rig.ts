@@ -26,6 +26,8 @@ export interface Rig {
   readonly channels: readonly RigChannel[];
   readonly carrier: Carrier;
   readonly farEnds: FarEnds;
+  /** Whether the service tells a webhook consumer of its texts. */
+  readonly consumed: boolean;
   readonly frontDoor: FrontDoor;
   /** First 200 for the webhook of a text, by sid. */
   readonly acknowledged: ReadonlyMap<string, number>;
@@ -64,6 +66,8 @@ export interface RigOptions {
   /** Whether a consumer of webhooks is told of the texts. Default: true. */
   readonly consumer?: boolean;
   readonly answered?: (answer: DoorAnswer) => void;
+  /** What runs the service instead of the binary's `serve`; given the path of sms.yaml. */
+  readonly serve?: readonly string[];
 }
 
 export async function openRig(options: RigOptions): Promise<Rig> {
@@ -121,8 +125,8 @@ log: { level: ${options.logLevel ?? "info"}, format: json }
     return text === "" ? undefined : JSON.parse(text);
   };
   const running = new Set<Logged>();
-  const run = (logFile: string, args: readonly string[]) => {
-    const started = startLogged([program, ...args], { cwd: folder, logFile: join(folder, logFile) });
+  const run = (logFile: string, command: readonly string[]) => {
+    const started = startLogged(command, { cwd: folder, logFile: join(folder, logFile) });
     running.add(started);
     started.ended.then(() => running.delete(started));
     return started;
@@ -135,11 +139,12 @@ log: { level: ${options.logLevel ?? "info"}, format: json }
     channels,
     carrier,
     farEnds,
+    consumed: options.consumer !== false,
     frontDoor,
     acknowledged,
     answers,
     api,
-    start: () => run("service.log", ["serve", "--config", config]),
+    start: () => run("service.log", [...(options.serve ?? [program, "serve", "--config"]), config]),
     async ready(service, patience = 30_000) {
       const end = Date.now() + patience;
       for (;;) {
@@ -156,7 +161,7 @@ log: { level: ${options.logLevel ?? "info"}, format: json }
       service.kill("SIGTERM");
       return service.ended;
     },
-    cli: (...args) => run("verbs.log", [...args, "--config", config]),
+    cli: (...args) => run("verbs.log", [program, ...args, "--config", config]),
     edit(minutes) {
       const text = readFileSync(config, "utf8").replace(/idle_timeout: \d+m/g, `idle_timeout: ${minutes}m`);
       writeFileSync(`${config}.new`, text);

@@ -39,6 +39,12 @@ if (values.help || !(minutes > 0) || !(rate > 0) || !(seed >= 0)) {
 }
 
 endOnSignals();
+process.on("uncaughtException", (error) => {
+  process.stdout.write(
+    `\nBROKEN OFF with seed ${seed}: ${String(error)}\nEverything is kept in ${folder}.\n`,
+  );
+  process.exit(1);
+});
 const folder = mkdtempSync(join(tmpdir(), "sms-agent-soak-"));
 process.stdout.write(`seed ${seed}, everything in ${folder}\n`);
 const run = await soak({

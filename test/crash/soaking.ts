@@ -61,8 +61,12 @@ const CHANNELS: readonly RigChannel[] = [
 
 const SAMPLE = 5_000;
 const EARLY_AND_LATE = 300;
-/** A phone's texts are collected this long after its last one, ms: before the carrier forgets them. */
-const COLLECT_AFTER = 240_000;
+/**
+ * What a phone got is collected this long after its last text, ms. Later than a text whose webhook was lost is found in
+ * the carrier's list and its reply settled, and before the carrier forgets it: it keeps 200,000 texts.
+ */
+const COLLECT_AFTER = 430_000;
+const CARRIER_KEEPS = 200_000;
 /** What is unclear at the end is settled within this, ms. */
 const PATIENCE = 420_000;
 
@@ -78,6 +82,8 @@ export async function soak(options: SoakOptions): Promise<Soak> {
     moody: 0.02,
     lose: () => (calm ? 0 : 0.002),
     logLevel: "warn",
+    // A consumer is told of one event after the other, in order: far fewer than 200 a second when it is slow.
+    consumer: false,
     answered: ({ status, took }) => {
       if (status === 200) latencies.add(took);
     },
@@ -106,10 +112,11 @@ export async function soak(options: SoakOptions): Promise<Soak> {
       if (bytes !== undefined) memory.push({ seconds: seconds(), bytes });
     };
     const end = options.minutes * 60;
+    const collectAfter = Math.min(COLLECT_AFTER, (0.9 * CARRIER_KEEPS * 1000) / (2 * options.rate));
     while (seconds() < end && service.running()) {
       await Bun.sleep(Math.min(SAMPLE, Math.max(0, (end - seconds()) * 1000)));
       sample();
-      await collected.collect(COLLECT_AFTER);
+      await collected.collect(collectAfter);
       if (memory.length % 12 === 0)
         note(
           `${Math.round(seconds())} s: ${load.texts.length} texts, ${Math.round((memory.at(-1)?.bytes ?? 0) / 2 ** 20)} MiB`,
@@ -137,7 +144,6 @@ export async function soak(options: SoakOptions): Promise<Soak> {
       carried: collected.carried,
       ...readWritten(rig.database),
       runs: rig.farEnds.runs,
-      events: rig.farEnds.events,
       stopped: new Map(
         [...load.stops].map(([phone, sid]) => [phone, rig.acknowledged.get(sid) ?? Number.POSITIVE_INFINITY]),
       ),

@@ -1,9 +1,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Accounts, type Books, balance, type Violation } from "./accounts.ts";
-import { integrityOf, readUnfinished, readWritten } from "./database.ts";
+import { type Accounts, balance, type Violation } from "./accounts.ts";
+import { integrityOf, readUnfinished } from "./database.ts";
 import type { Dice } from "./dice.ts";
-import { type Load, startLoad } from "./load.ts";
+import { booksOf, connected, endedByItself, settle } from "./finish.ts";
+import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";
 import type { Logged } from "./processes.ts";
 import { openRig, type Rig, type RigChannel } from "./rig.ts";
@@ -191,7 +192,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
     if (sound !== "ok") violations.push({ rule: "damaged", about: sound });
     violations.push(...unexpectedErrors(join(rig.folder, "service.log")));
 
-    const accounts = balance(await booksOf(rig, load, waiters, options.settle.demanded));
+    const accounts = balance(await booksOf(rig, load, options.settle.demanded, waiters));
     return {
       kills,
       early,
@@ -267,65 +268,4 @@ async function interrupt(rig: Rig, service: Logged, scene: Scene, dice: Dice): P
     case "purging":
       return;
   }
-}
-
-async function connected(rig: Rig): Promise<void> {
-  const end = Date.now() + 20_000;
-  for (;;) {
-    const answer = JSON.stringify(await rig.api("GET", "/channels"));
-    if (answer.split('"status":"connected"').length > rig.channels.length) return;
-    if (Date.now() > end) throw new Error(`not every channel is connected: ${answer}`);
-    await Bun.sleep(50);
-  }
-}
-
-/** Waits until nothing is left to do. */
-async function settle(
-  rig: Rig,
-  load: Load,
-  patience: number,
-  alsoDone: () => boolean,
-): Promise<{ readonly done: boolean; readonly left: string }> {
-  const end = Date.now() + patience;
-  for (;;) {
-    const { inbound, turns, outbox, events } = readUnfinished(rig.database);
-    const expected = load.texts.length + load.stops.size;
-    const done = inbound >= expected && turns + outbox + events === 0 && alsoDone();
-    if (done || Date.now() > end)
-      return {
-        done,
-        left: `${expected - inbound} texts to come, ${turns} turns, ${outbox} sends, ${events} events`,
-      };
-    await Bun.sleep(250);
-  }
-}
-
-async function booksOf(
-  rig: Rig,
-  load: Load,
-  waiters: Pick<Books, "claims" | "codes">,
-  settled: boolean,
-): Promise<Books> {
-  const carried = new Map(
-    await Promise.all(load.phones().map(async (phone) => [phone, await rig.carrier.sentTo(phone)] as const)),
-  );
-  const stopped = new Map(
-    [...load.stops].map(([phone, sid]) => [phone, rig.acknowledged.get(sid) ?? Number.POSITIVE_INFINITY]),
-  );
-  return {
-    texts: load.texts,
-    acknowledged: rig.acknowledged,
-    carried,
-    ...readWritten(rig.database),
-    runs: rig.farEnds.runs,
-    events: rig.farEnds.events,
-    stopped,
-    claims: waiters.claims,
-    codes: waiters.codes,
-    settled,
-  };
-}
-
-function endedByItself(service: Logged): Violation {
-  return { rule: "ended by itself", about: service.printed().slice(-500) };
 }
