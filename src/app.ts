@@ -316,6 +316,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const outbox = createOutbox({
     settings: () => settings,
+    numbers: (channel) => channels.state(channel).numbers,
     carrier: links.carrier,
     statusCallback: (channel) => {
       const url = links.webhookUrl(channel);

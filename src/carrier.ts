@@ -51,6 +51,8 @@ export type ConnectOutcome =
 
 export interface SendRequest {
   readonly to: string;
+  /** The one of a Messaging Service's numbers to send from; without it the service chooses. */
+  readonly from?: string;
   readonly text: string;
   readonly mediaUrls: readonly string[];
   readonly contentSid?: string;

@@ -13,6 +13,8 @@ import type { Queue } from "./worker.ts";
 export interface OutboxSeams {
   readonly settings: () => Settings;
   readonly carrier: (channel: string) => Carrier | undefined;
+  /** The numbers a channel sends from, as far as they are known. */
+  readonly numbers: (channel: string) => readonly string[];
   /** Our status webhook for a channel; undefined where states are polled. */
   readonly statusCallback: (channel: string) => string | undefined;
   /** Channels whose sends may go out now. */
@@ -76,10 +78,21 @@ export function createOutbox(seams: OutboxSeams): Outbox {
     return seams.runnable().filter((channel) => pace(channel).opensAt(now) <= now);
   }
 
+  /**
+   * A Messaging Service writes to whom it has never written from any of its numbers. Whoever texted one of them
+   * gets the answer from that one.
+   */
+  async function numberFor({ channel, to }: ClaimedSend["message"]): Promise<string | undefined> {
+    if (seams.settings().channels[channel]?.sender.kind !== "service") return undefined;
+    const texted = await store.lastTexted(channel, to);
+    return texted !== undefined && seams.numbers(channel).includes(texted) ? texted : undefined;
+  }
+
   async function run({ message, attempt }: ClaimedSend, stop: AbortSignal): Promise<void> {
     const carrier = seams.carrier(message.channel);
     const ref = { messageId: message.id, attempt };
     const statusCallback = seams.statusCallback(message.channel);
+    const from = await numberFor(message);
     pace(message.channel).spend(Math.max(1, message.segments), clock.now());
     const outcome: SendOutcome =
       carrier === undefined
@@ -87,6 +100,7 @@ export function createOutbox(seams: OutboxSeams): Outbox {
         : await carrier.send(
             {
               to: message.to,
+              ...(from === undefined ? {} : { from }),
               text: message.text,
               mediaUrls: message.mediaUrls,
               ...(message.contentSid === undefined ? {} : { contentSid: message.contentSid }),

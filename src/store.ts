@@ -290,6 +290,8 @@ export interface OutboxStore {
    * nothing was sent.
    */
   claimSends(claim: SendClaim): Promise<readonly ClaimedSend[]>;
+  /** Which of a channel's numbers an address has texted last. */
+  lastTexted(channel: string, address: string): Promise<string | undefined>;
   nextSendDue(channels: readonly string[]): Promise<number | undefined>;
   /** When the day's segments do not suffice for the first due send: the start of the next local day. */
   sendsHeldUntil(

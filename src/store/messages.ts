@@ -1,4 +1,4 @@
-import { and, asc, sql } from "drizzle-orm";
+import { and, asc, desc, sql } from "drizzle-orm";
 import type { Explained } from "../errors.ts";
 import type { DeliveryState, Media, NewOutbound, Route } from "../message.ts";
 import type { NewInbound } from "../store.ts";
@@ -17,6 +17,8 @@ export interface Messages {
   addEvent(seq: number, state: MessageRow["state"], at: number, detail?: string): void;
   byId(id: string): MessageRow | undefined;
   bySeq(seq: number): MessageRow;
+  /** Where the newest text of this address went. */
+  lastTexted(channel: string, address: string): string | undefined;
   /** The id of the inbound text with this sid. */
   inboundId(sid: string): string | undefined;
   /** Sets the state and adds the event; an error that is not given stays as it is. */
@@ -100,6 +102,18 @@ export function createMessages(
     .select()
     .from(messages)
     .where(is(messages.seq, "seq"))
+    .prepare();
+  const lastTo: Read<{ channel: string; from: string }, { to: string }> = db
+    .select({ to: messages.to })
+    .from(messages)
+    .where(
+      and(
+        is(messages.from, "from"),
+        sql`+${messages.channel} = +${param("channel")} and +${messages.direction} = 'inbound'`,
+      ),
+    )
+    .orderBy(desc(messages.seq))
+    .limit(1)
     .prepare();
   const inboundId: Read<{ sid: string }, { id: string }> = db
     .select({ id: messages.id })
@@ -250,6 +264,7 @@ export function createMessages(
       if (row === undefined) throw new Error(`there is no message ${seq}`);
       return row;
     },
+    lastTexted: (channel, from) => lastTo.get({ channel, from })?.to,
     inboundId: (sid) => inboundId.get({ sid })?.id,
     setState(seq, state, at, why = {}) {
       const moved = setState.get({ seq, state, error: encoded(why.error) });

@@ -266,6 +266,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     fireSchedule: (fire) => write(() => timed.fireSchedule(fire)),
 
     claimSends: (claim) => write(() => outbox.claim(claim)),
+    lastTexted: (channel, address) => read(() => messages.lastTexted(channel, address)),
     nextSendDue: (channels) => read(() => outbox.nextDue(channels)),
     sendsHeldUntil: (channels, now, segmentsPerDay) =>
       read(() => outbox.heldUntil(channels, now, segmentsPerDay)),

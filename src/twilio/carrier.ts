@@ -78,7 +78,12 @@ function sendFields(sender: Sender, request: SendRequest): FormFields {
   const { to, text, mediaUrls, contentSid, contentVariables, statusCallback, ref } = request;
   return [
     ["To", to],
-    sender.kind === "number" ? ["From", sender.number] : ["MessagingServiceSid", sender.sid],
+    ...(sender.kind === "number"
+      ? [["From", sender.number] as const]
+      : [
+          ["MessagingServiceSid", sender.sid] as const,
+          ...(request.from === undefined ? [] : [["From", request.from] as const]),
+        ]),
     // A template brings its own text.
     ...(text === "" || contentSid !== undefined ? [] : [["Body", text] as const]),
     ...mediaUrls.map((url) => ["MediaUrl", url] as const),
