@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { fileURLToPath } from "node:url";
+import { cli } from "../support/cli.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { PHONE, type Service, SMS, startService } from "../support/service.ts";
@@ -89,23 +89,6 @@ async function expectSilence(world: World, from: { had: number; since: number },
     expect(error?.fix).toContain("START");
   }
   expect(await service.inbox(PHONE)).toHaveLength(from.had);
-}
-
-/** Runs a verb of the command line against the service. */
-async function cli(service: Service, ...args: readonly string[]): Promise<{ code: number; out: string }> {
-  const main = fileURLToPath(import.meta.resolve("../../src/main.ts"));
-  const child = Bun.spawn(
-    [process.execPath, main, ...args, "--url", service.adminUrl, "--token", service.token],
-    {
-      stdout: "pipe",
-      stderr: "pipe",
-    },
-  );
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  return { code: await child.exited, out: out + err };
 }
 
 const call = (name: string, args: Readonly<Record<string, unknown>>) => ({
