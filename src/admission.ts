@@ -46,6 +46,8 @@ export type Admitted =
       readonly cancelled?: { readonly key: string; readonly reason: string; readonly address?: string };
       readonly paired: boolean;
       readonly turn: boolean;
+      /** The sender's limit per minute puts the turn off. */
+      readonly delayed: boolean;
       readonly sends: boolean;
     }
   | { readonly kind: "duplicate"; readonly messageId: string }
@@ -132,6 +134,7 @@ export function createAdmission(
         ...(cancel === undefined ? {} : { cancelled: cancel }),
         paired: decided.action === "pair",
         turn: outcome.turnDueAt !== undefined,
+        delayed: outcome.turnDueAt !== undefined && outcome.turnDueAt > now + channel.debounce,
         sends: outcome.sends > 0,
       };
       log.info("inbound.admitted", {
@@ -143,6 +146,7 @@ export function createAdmission(
         action: decided.action,
         policies: decided.policies,
         late: event.late || undefined,
+        delayed: admitted.delayed || undefined,
       });
       if (signal !== undefined) {
         const held = decided.keepText ? undefined : { ...signal, media: event.media };

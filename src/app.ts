@@ -15,7 +15,7 @@ import { createAwaitSignal } from "./await-signal.ts";
 import { followList } from "./catchup.ts";
 import { createChangeLog } from "./change-log.ts";
 import { createChannels } from "./channels.ts";
-import { rfc3339, sleep } from "./clock.ts";
+import { sleep } from "./clock.ts";
 import {
   type Configuration,
   changedKeys,
@@ -34,6 +34,7 @@ import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
 import { createJudging } from "./judging.ts";
+import { createLimitAlerts } from "./limit-alerts.ts";
 import { createMcp } from "./mcp/server.ts";
 import { createMediaUploads } from "./media-uploads.ts";
 import { meteredAdmission, meteredCarrier, meteredListener, meteredPolicy, meteredTurns } from "./metered.ts";
@@ -147,6 +148,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const events = createEvents(() => settings, store, metrics, seams);
   const { alerts } = events;
+  const limits = createLimitAlerts(() => settings, alerts.raise);
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
 
@@ -312,6 +314,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         channel,
       }),
     onUndone: scheduleUndone,
+    onTooMuch: limits.segmentsPerReply,
     onReplies: () => sendWorker.wake(),
   });
   const outbox = createOutbox({
@@ -325,12 +328,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     runnable,
     random: () => fraction(random),
     explain: explainCode,
-    onLimit: (until) =>
-      alerts.raise({
-        cause: `limits.segments_per_day/${until}`,
-        message: `The ${settings.limits.segmentsPerDay} segments of the day are used up; sends wait until ${rfc3339(until)}, and fail after four hours.`,
-        fix: "See what was sent (sms-agent messages); raise limits.segments_per_day if it is all right.",
-      }),
+    onLimit: limits.segmentsPerDay,
     onDoubt: () => lookWorker.wake(),
     onFreed: () => sendWorker.wake(),
     onDoubled: (message, channel) => alerts.raise(doubledAlert(message, channel)),
@@ -416,6 +414,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         if (admitted.cancelled !== undefined)
           turns.cancel(admitted.cancelled.key, admitted.cancelled.reason, admitted.cancelled.address);
         if (admitted.turn) turnWorker.wake();
+        if (admitted.delayed) limits.senderPerMinute(admitted.channel);
         if (admitted.sends) sendWorker.wake();
         if (admitted.paired)
           channels.addressesChanged(admitted.channel).catch((error: unknown) => {

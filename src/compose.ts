@@ -6,6 +6,8 @@ import { MAX_BODY, type TextTools } from "./text.ts";
 export interface Composed {
   readonly bodies: readonly string[];
   readonly held: readonly string[];
+  /** Segments of the whole, where that is more than may go at once. */
+  readonly tooMuch?: number;
 }
 
 /** Ends a part that has a successor. GSM-7, so that it never makes a text dearer. */
@@ -28,20 +30,24 @@ export function compose(
   if (plain.trim() === "") return { bodies: [], held: [] };
   const whole = text.split(plain, { segments: segmentsPerReply });
   if (whole.length === 1) return { bodies: whole, held: [] };
+  const all = text.segments(plain);
+  const tooMuch = all > segmentsPerReply ? { tooMuch: all } : {};
   switch (reply.overflow) {
     case "truncate":
       return {
         bodies: [text.truncate(plain, { segments: segmentsPerReply, characters: MAX_BODY })],
         held: [],
+        ...tooMuch,
       };
     case "split":
-      return { bodies: allWithin(plain, segmentsPerReply, text), held: [] };
+      return { bodies: allWithin(plain, segmentsPerReply, text), held: [], ...tooMuch };
     case "more": {
       const segments = Math.max(1, Math.floor(segmentsPerReply / reply.maxMessages));
       const parts = text.split(plain, { hint: MORE_HINT, segments });
       return {
         bodies: hintedOnce(parts.slice(0, reply.maxMessages)),
         held: parts.slice(reply.maxMessages),
+        ...tooMuch,
       };
     }
   }

@@ -22,6 +22,8 @@ export interface TurnSeams extends CheckSeams, TurnRequestSeams, TurnReplySeams 
   readonly store: Store;
   /** Told when an agent gave no reply: which one, and what kind of failure it was. */
   readonly onFailed: (turn: Turn, kind: string) => void;
+  /** Told when an answer had so many segments that they may not all go at once. */
+  readonly onTooMuch: (turn: Turn, segments: number) => void;
   /** Told when the turn of the schedule of this name was not run. */
   readonly onUndone: (schedule: string) => void;
   /** Told after a turn's end is durable and there is something to send. */
@@ -110,6 +112,7 @@ export function createTurns(seams: TurnSeams): Turns {
     const now = clock.now();
     const { limits } = seams.settings();
     const composed = compose(reply.text ?? "", channel.reply, limits.segmentsPerReply, seams.text);
+    if (composed.tooMuch !== undefined) seams.onTooMuch(claimed.turn, composed.tooMuch);
     const media = reply.mediaUrls ?? [];
     const bodies = composed.bodies.length === 0 && media.length > 0 ? [""] : composed.bodies;
     const replies = await addressed(claimed, channel, bodies, media, seams);

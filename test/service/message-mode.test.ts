@@ -239,6 +239,10 @@ describe("the turns of one conversation", () => {
     expect((await agent.request(3)).body.from).toBe(OTHER);
     await clock.advance(31_000);
     expect((await agent.request(4)).body.text).toBe("three\nfour");
+    // The operator is told, once, and without the number.
+    const alerts = running.logs.filter(({ event }) => event === "alert");
+    expect(alerts.map(({ fields }) => fields.cause)).toEqual(["limits.sender_per_minute/sms"]);
+    expect(JSON.stringify(alerts)).not.toContain(PHONE);
   });
 });
 

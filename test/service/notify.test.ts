@@ -161,6 +161,8 @@ describe("the day's limit of segments", () => {
           outbound: 1,
           segments: 1,
           inbound_segments: 1,
+          input_tokens: 0,
+          output_tokens: 0,
           cost: 0.15,
         },
       ],

@@ -236,6 +236,9 @@ describe("an answer of 20,000 characters", () => {
     }
     expect(parts.map((part) => part.replace("[MORE?]", "").trim()).join(" ")).toBe(LONG);
     for (const { segments } of await running.inbox(PHONE)) expect(segments).toBeLessThanOrEqual(10);
+    const told = running.logs.filter(({ event }) => event === "alert");
+    expect(told.map(({ fields }) => fields.cause)).toEqual(["limits.segments_per_reply/assistant/sms"]);
+    expect(told[0]?.fields.reason).toContain("the rest waits for MORE");
     expect(model?.requests).toHaveLength(1);
   });
 
