@@ -29,7 +29,7 @@ export function lockFolder(connect: Connect, folder: DataFolder, patience = PATI
     client.close();
     if (!sqliteCode(error)?.startsWith("SQLITE_BUSY")) throw error;
     throw new AppError("conflict", `the data folder ${folder.path} is in use by ${ownerIn(pidFile)}`, {
-      fix: "Stop that one, or name another data_dir.",
+      fix: "Stop that one, or give this one another data_dir.",
       cause: error,
     });
   }
