@@ -1,25 +1,19 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, SMS, STRANGER, startService } from "../support/service.ts";
-import { type ScriptedServer, scripted } from "../twilio/support.ts";
 
 setDefaultTimeout(20_000);
 
 let service: Service | undefined;
 let model: ModelServer | undefined;
-let carrier: Carrier | undefined;
 let hook: Hook | undefined;
-let other: ScriptedServer | undefined;
 
 afterEach(async () => {
   await service?.close();
   await model?.stop();
-  await carrier?.close();
   await hook?.close();
-  other?.[Symbol.dispose]();
-  service = model = carrier = hook = other = undefined;
+  service = model = hook = undefined;
 });
 
 const PNG = Buffer.from(
@@ -51,7 +45,6 @@ async function startLlm(channel: Readonly<Record<string, unknown>>, seen: typeof
   service = await startService({
     config: { channels: { sms: { ...SMS, agent: "eye", ...channel } }, agents: { eye: agent }, ...more },
     seams: { fetch: seen },
-    ...(carrier === undefined ? {} : { carrier }),
   });
   return { running: service, asked: model };
 }
@@ -109,30 +102,6 @@ describe("a picture that comes with a text", () => {
     );
     expect(shown(asked)).toContain("it is no picture of a known kind");
     expect(shown(asked)).not.toContain("base64");
-  });
-
-  test("and lies on another host is fetched there without the account's credentials", async () => {
-    const elsewhere = scripted(() => new Response(PNG, { headers: { "content-type": "image/png" } }));
-    other = elsewhere;
-    carrier = openCarrier();
-    const channel = {
-      ...TWILIO_SMS,
-      agent: "eye",
-      inbound: "poll",
-      poll_interval: "1s",
-      allow_all_senders: true,
-    };
-    const { running, asked } = await startLlm(channel, fetch, { twilio: twilioSection(carrier) });
-    await carrier.control.inbound({
-      from: PHONE,
-      to: NUMBER,
-      body: "look",
-      mediaUrls: [`${elsewhere.url}/picture.png`],
-    });
-    await running.received(PHONE, 1);
-    expect(shown(asked)).toContain(PNG.toString("base64"));
-    expect(elsewhere.requests).toHaveLength(1);
-    expect(elsewhere.requests[0]?.headers.has("authorization")).toBe(false);
   });
 
   test("is given to an http agent as its URL, and not fetched", async () => {

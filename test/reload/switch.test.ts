@@ -26,23 +26,6 @@ const toMessage = (running: Service, channel = "sms") =>
   running.api("PATCH", `/channels/${channel}`, { mode: "message" });
 
 describe("a mode switched by the API", () => {
-  test("takes effect at once, in both directions", async () => {
-    const running = await start();
-    expect((await texted(running, PHONE, "one")).route).toBe("message");
-    expect((await running.received(PHONE, 1))[0]?.text).toBe("one");
-
-    const switched = await toSignal(running);
-    expect(switched.status).toBe(200);
-    expect(switched.body).toMatchObject({ id: "sms", mode: "signal", status: "connected" });
-    const captured = await texted(running, PHONE, "two");
-    expect(captured).toMatchObject({ route: "signal", state: "received", text: "two" });
-    expect(await running.inbox(PHONE)).toHaveLength(1);
-
-    expect((await toMessage(running)).body).toMatchObject({ mode: "message", status: "connected" });
-    expect((await texted(running, PHONE, "three")).route).toBe("message");
-    expect((await running.received(PHONE, 2))[1]?.text).toBe("three");
-  });
-
   test("stands in the file, with every comment, quote and blank line where it was", async () => {
     const running = await start();
     await toSignal(running);

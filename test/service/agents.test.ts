@@ -354,18 +354,3 @@ describe("the echo agent", () => {
     expect((await running.received(PHONE, 1))[0]?.text).toBe("line one\nline two");
   });
 });
-
-describe("a reply in Markdown", () => {
-  test("arrives as plain text that keeps its links", async () => {
-    const { running, endpoint } = await withHook();
-    endpoint.respond(
-      () => "**Done**, see [the page](https://example.com/x_y_z).\n\n2*3*4 = 24 and `snake_case`",
-    );
-    await running.text(PHONE, "do it");
-    const text = (await running.received(PHONE, 1))[0]?.text ?? "";
-    expect(text).toContain("Done, see the page (https://example.com/x_y_z).");
-    expect(text).toContain("2*3*4 = 24");
-    expect(text).toContain("snake_case");
-    expect(text).not.toContain("**");
-  });
-});

@@ -308,28 +308,6 @@ describe("a conversation", () => {
     expect(second.body.messages.map(({ text }) => text)).toEqual(["before", "re: before", "after"]);
   });
 
-  test("belongs to the receiving number: replies go out from the number that was texted", async () => {
-    const { running, agent } = await withHook({
-      config: {
-        channels: {
-          sms: { ...OPEN, agent: "hook" },
-          second: { ...OPEN, from_number: SECOND_NUMBER, agent: "hook" },
-        },
-      },
-    });
-    await running.text(PHONE, "to the first");
-    await running.received(PHONE, 1);
-    await running.text(PHONE, "to the second", SECOND_NUMBER);
-    await running.received(PHONE, 2);
-    expect(agent.requests[1]?.body.conversation_id).not.toBe(agent.requests[0]?.body.conversation_id);
-    expect(agent.requests[1]?.body.messages).toHaveLength(1);
-    const replies = await running.inbox(PHONE);
-    expect(replies.map(({ from, text }) => [from, text])).toEqual([
-      [SMS.from_number, "re: to the first"],
-      [SECOND_NUMBER, "re: to the second"],
-    ]);
-  });
-
   test("is ended by the operator, its turns with it", async () => {
     const { running, agent } = await withHook();
     agent.hold();

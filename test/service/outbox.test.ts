@@ -275,17 +275,6 @@ describe("status callbacks", () => {
     expect(states(message).filter((state) => state === "delivered")).toHaveLength(3);
   });
 
-  test("that come before the API's own answer are not lost", async () => {
-    const running = await start();
-    await running.simulator.addFault({ on: "callback", kind: "before_answer", state: "delivered" });
-    const id = await send(running, "hello");
-    await running.logged("send.accepted", { message: id });
-    const message = await get(running, id);
-    expect(message.state).toBe("delivered");
-    expect(message.provider_sid).toBeString();
-    expect([...new Set(states(message))]).toEqual(["pending", "sending", "queued", "sent", "delivered"]);
-  });
-
   test("that are late change nothing any more", async () => {
     const { running, clock } = await startClocked();
     await running.simulator.addFault({ on: "callback", kind: "late", delay: "10s", states: ["sent"] });
@@ -295,22 +284,6 @@ describe("status callbacks", () => {
     await running.logged("delivery.status", { message: id, status: "sent" });
     const message = await get(running, id);
     expect([message.state, states(message).at(-1)]).toEqual(["delivered", "sent"]);
-  });
-
-  test("that say failed after delivered do not overwrite it", async () => {
-    const running = await start();
-    const id = await send(running, "hello");
-    const { provider_sid: sid } = await reaches(running, id, "delivered");
-    const response = await callback(running, {
-      MessageSid: sid,
-      MessageStatus: "failed",
-      ErrorCode: "30008",
-    });
-    expect(response.status).toBe(204);
-    const message = await get(running, id);
-    expect(message.state).toBe("delivered");
-    expect(message.error).toBeUndefined();
-    expect(states(message).at(-1)).toBe("failed");
   });
 
   test("that are all lost are made up for by asking the carrier", async () => {

@@ -308,19 +308,6 @@ describe("the inbound webhook", () => {
     expect((await running.message(parameters.MessageSid ?? "")).text).toBe("a + b c");
   });
 
-  test("takes short codes of five digits and sender names, and answers whom it can", async () => {
-    const running = await start(OPEN);
-    for (const from of ["22000", "262966", "MYBANK", "Big Bank 24"]) {
-      const parameters = inboundParameters(running, { From: from, Body: `from ${from}` });
-      expect([from, (await running.webhook(parameters)).status]).toEqual([from, 200]);
-      expect(await running.message(parameters.MessageSid ?? "")).toMatchObject({
-        from,
-        route: "message",
-        text: `from ${from}`,
-      });
-    }
-  });
-
   test("keeps the media a text came with", async () => {
     const running = await start(OPEN);
     const url = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1";
@@ -334,20 +321,6 @@ describe("the inbound webhook", () => {
     expect((await running.message(parameters.MessageSid ?? "")).media).toEqual([
       { url, content_type: "image/jpeg" },
     ]);
-  });
-
-  test("takes twenty concurrent copies of one text as one message and gives one reply", async () => {
-    const running = await start(OPEN);
-    const parameters = inboundParameters(running, { Body: "only once" });
-    const answers = await Promise.all(Array.from({ length: 20 }, () => running.webhook(parameters)));
-    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
-    await running.received(PHONE, 1);
-    await running.app.idle();
-    expect((await running.webhook(parameters)).status).toBe(200);
-    await running.app.idle();
-    expect(await kept(running)).toHaveLength(1);
-    expect((await running.api("GET", "/messages?direction=outbound")).body.items).toHaveLength(1);
-    expect((await running.inbox(PHONE)).map(({ text }) => text)).toEqual(["only once"]);
   });
 
   test("answers 503 when a text cannot be made durable, keeps nothing of it, and takes it the next time", async () => {

@@ -58,19 +58,6 @@ describe("POST /signals/await", () => {
     expect(message.body).toMatchObject({ route: "signal", state: "handled" });
   });
 
-  test("answers a time-out with 200", async () => {
-    const { status, body } = await wait({ from: newSender(), timeout: "30ms" });
-    expect({ status, body }).toEqual({ status: 200, body: { status: "timeout" } });
-  });
-
-  test("finds a code that came before, within the backfill", async () => {
-    const from = newSender();
-    await code(service, "Your code is 111222", from);
-    expect((await wait({ from, timeout: 0, backfill: 0 })).body.status).toBe("timeout");
-    expect((await wait({ from, timeout: 0 })).body.signal.code).toBe("111222");
-    expect((await wait({ from, timeout: 0 })).body.status).toBe("timeout");
-  });
-
   test("filters by pattern, category and origin, all of them", async () => {
     const from = newSender();
     const answer = wait({ from, match: "(?i)example bank", category: "verification_code", timeout: "15s" });
@@ -102,16 +89,6 @@ describe("POST /signals/await", () => {
       expect(got.sort()).toEqual([`${round}00000`, ...rest]);
     }
   }, 30_000);
-
-  test("gives one code to one of ten callers; the others go on waiting", async () => {
-    const from = newSender();
-    const answers = Array.from({ length: 10 }, () => wait({ from, timeout: "700ms" }));
-    await waiting(service, 10);
-    await code(service, "Your code is 987654", from);
-    const got = (await Promise.all(answers)).map((answer) => answer.body.status);
-    expect(got.filter((status) => status === "matched")).toHaveLength(1);
-    expect(got.filter((status) => status === "timeout")).toHaveLength(9);
-  });
 
   test("names every wrong field at once", async () => {
     const { status, body, headers } = await wait({
