@@ -90,7 +90,7 @@ export interface App {
 const TURN_CONCURRENCY = 64;
 const SEND_CONCURRENCY = 64;
 /** Lists of the carrier read at the same time. */
-const LOOK_CONCURRENCY = 4;
+const LOOK_CONCURRENCY = 16;
 /** Small models on small machines answer one after the other anyway. */
 const JUDGE_CONCURRENCY = 4;
 /** Idle conversations are ended, and what has expired is swept away, this often, ms. */

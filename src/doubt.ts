@@ -33,8 +33,12 @@ export function openDoubt(startedAt: number, now: number): Doubt {
   return { startedAt: begun, until: Math.max(begun + UNKNOWN_HOLD, now + LEAST_TIME) };
 }
 
-/** The same doubt after a restart: the time we were down does not count. */
+/**
+ * The same doubt after a restart: the time we were down does not count. Where our clock was set back meanwhile, it
+ * begins anew.
+ */
 export function resumeDoubt(doubt: Doubt, now: number): Doubt {
+  if (doubt.startedAt > now || (doubt.missedAt ?? 0) > now) return openDoubt(now, now);
   return { ...doubt, until: Math.max(doubt.until, now + LEAST_TIME) };
 }
 

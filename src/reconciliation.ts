@@ -24,6 +24,11 @@ export interface ReconciliationSeams {
   readonly log: Log;
 }
 
+type Alert = Parameters<Alerts["raise"]>[0];
+
+/** More than this at once on one channel are told of together. */
+const FEW = 5;
+
 /** A look is ours for this long, ms: longer than reading a list takes. */
 const LEASE = 120_000;
 
@@ -69,14 +74,13 @@ export function createReconciliation(seams: ReconciliationSeams): Queue<ClaimedL
     if (kind === "absent" || found.length > 0) seams.onSend();
   }
 
-  function tell({ messageId, channel, to }: Undecided): void {
-    log.error("send.undecided", { message: messageId, channel, to: redactAddress(to) });
-    alerts.raise({
-      cause: `send.undecided/${messageId}`,
-      message: `It could not be told whether the carrier has message ${messageId} to ${redactAddress(to)}; it is not sent again by itself.`,
-      fix: `Look into the carrier's log, or ask the recipient; if it is missing: sms-agent messages resend ${messageId}`,
-      channel,
-    });
+  /** After an outage there may be very many; then the operator is told of them in one word. */
+  function tell(undecided: readonly Undecided[]): void {
+    for (const { messageId, channel, to } of undecided)
+      log.error("send.undecided", { message: messageId, channel, to: redactAddress(to) });
+    for (const [channel, all] of Map.groupBy(undecided, (one) => one.channel))
+      if (all.length > FEW) alerts.raise(manyAlert(channel, all.length));
+      else for (const one of all) alerts.raise(undecidedAlert(one));
   }
 
   return {
@@ -88,7 +92,7 @@ export function createReconciliation(seams: ReconciliationSeams): Queue<ClaimedL
         limit,
         channels: seams.runnable(),
       });
-      for (const one of undecided) tell(one);
+      tell(undecided);
       // What waited behind them may go.
       if (undecided.length > 0) seams.onSend();
       return looks;
@@ -110,8 +114,26 @@ export function createReconciliation(seams: ReconciliationSeams): Queue<ClaimedL
   };
 }
 
+function undecidedAlert({ messageId, channel, to }: Undecided): Alert {
+  return {
+    cause: `send.undecided/${messageId}`,
+    message: `It could not be told whether the carrier has message ${messageId} to ${redactAddress(to)}; it is not sent again by itself.`,
+    fix: `Look into the carrier's log, or ask the recipient; if it is missing: sms-agent messages resend ${messageId}`,
+    channel,
+  };
+}
+
+function manyAlert(channel: string, count: number): Alert {
+  return {
+    cause: `send.undecided/${channel}`,
+    message: `It could not be told whether the carrier has ${count} messages of ${channel}; they are not sent again by themselves.`,
+    fix: "See them with sms-agent messages --state unknown; send the missing ones with sms-agent messages resend ID",
+    channel,
+  };
+}
+
 /** The carrier has taken one message twice: one try was taken for lost. */
-export function doubledAlert(messageId: string, channel: string): Parameters<Alerts["raise"]>[0] {
+export function doubledAlert(messageId: string, channel: string): Alert {
   return {
     cause: `send.doubled/${messageId}`,
     message: `The carrier has taken message ${messageId} twice: its first answer was lost, and its list did not have it in time.`,

@@ -97,6 +97,7 @@ export function createDoubts(db: Db): Doubts {
     .update(doubts)
     .set({
       state: setTo("state"),
+      startedAt: setTo("startedAt"),
       missedAt: setTo("missedAt"),
       dueAt: setTo("dueAt"),
       until: setTo("until"),
@@ -161,7 +162,8 @@ export function createDoubts(db: Db): Doubts {
       return unfinished.all({}).flatMap((row) => {
         if (row.state !== "looking") return [];
         const doubt = resumeDoubt(doubtOf(row), now);
-        change.run({ ...row, dueAt: nextLook(doubt, now), until: doubt.until });
+        const { startedAt, missedAt = null, until } = doubt;
+        change.run({ ...row, startedAt, missedAt, until, dueAt: nextLook(doubt, now) });
         return [{ message: row.message, until: doubt.until }];
       });
     },

@@ -3,7 +3,15 @@ import { z } from "zod";
 import type { Violation } from "./accounts.ts";
 
 /** Errors that the faults of a run are meant to bring about; every other one is a mistake of the service. */
-const EXPECTED = new Set(["send.refused", "send.unknown", "turn.failed", "alert webhook.signature"]);
+const EXPECTED = new Set([
+  "send.refused",
+  "send.unknown",
+  // The list could not be read in time either.
+  "send.undecided",
+  "alert send.undecided",
+  "turn.failed",
+  "alert webhook.signature",
+]);
 
 const Line = z.object({ level: z.string(), event: z.string(), cause: z.string().optional() });
 

@@ -345,6 +345,21 @@ describe("a send of which nothing can be told", () => {
     });
   });
 
+  test("is told of together with the others when there are many, as after an outage", async () => {
+    const at = await scene();
+    await at.running.simulator.addFault({ on: "send", kind: "cut_before" });
+    const ids: string[] = [];
+    for (let i = 0; i < 7; i++) ids.push(await send(at.running, "hello", `+1555700000${i}`));
+    await at.running.logged("send.unknown", {}, 7);
+    await at.running.api("PATCH", "/channels/sms", { enabled: false });
+    await at.clock.advance(181_000);
+    await at.running.logged("send.undecided", {}, 7);
+    const [alert, ...others] = at.running.logs.filter((line) => line.event === "alert");
+    expect([alert?.fields.cause, others]).toEqual(["send.undecided/sms", []]);
+    expect(String(alert?.fields.reason)).toContain("7 messages of sms");
+    expect(await Promise.all(ids.map((id) => stateOf(at.running, id)))).toEqual(ids.map(() => "unknown"));
+  });
+
   test("is settled by a callback that comes after that", async () => {
     const at = await scene({ callbacks: true });
     const due = at.clock.now() + 300_000;
