@@ -303,6 +303,8 @@ CREATE TABLE `turns` (
 	`conversation_id` text NOT NULL,
 	`state` text NOT NULL,
 	`attempt` integer NOT NULL,
+	`crashes` integer NOT NULL,
+	`texts` integer NOT NULL,
 	`held` integer NOT NULL,
 	`head` integer NOT NULL,
 	`created_at` integer NOT NULL,
@@ -321,10 +323,12 @@ CREATE UNIQUE INDEX `turns_id` ON `turns` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `turns_running` ON `turns` (`key`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_lease` ON `turns` (`lease_until`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_due` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
+CREATE INDEX `turns_suspect` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1 and "turns"."crashes" >= 2;--> statement-breakpoint
 CREATE INDEX `turns_parked` ON `turns` (`state`) WHERE "turns"."state" = 'parked';--> statement-breakpoint
 CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`due_at`);--> statement-breakpoint
 CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);--> statement-breakpoint
+CREATE INDEX `turns_failed` ON `turns` (`conversation_id`) WHERE "turns"."state" = 'failed';--> statement-breakpoint
 CREATE TABLE `usage` (
 	`day` text NOT NULL,
 	`channel` text NOT NULL,

@@ -306,11 +306,11 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     newId,
     clock,
     log,
-    onFailed: ({ agent, channel }, kind) =>
+    onFailed: ({ agent, channel }, kind, messages) =>
       alerts.raise({
         cause: `agent.failed/${agent}`,
-        message: `The agent ${agent} gave no reply on ${channel} (${kind}).`,
-        fix: "The failed text says why: sms-agent messages --state failed.",
+        message: `The agent ${agent} gave no reply on ${channel} (${kind}): ${messages.join(", ")}.`,
+        fix: "The failed text says why: sms-agent messages --state failed. To have it tried again: sms-agent messages resend ID.",
         channel,
       }),
     onUndone: scheduleUndone,
@@ -482,6 +482,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     mediaDigest: (url) => uploads.digestOf(url),
     onSend: () => sendWorker.wake(),
+    onTurn: () => turnWorker.wake(),
     onEnded: (conversation) => {
       const channel = settings.channels[conversation.channel];
       if (channel === undefined) return;

@@ -38,8 +38,11 @@ export interface Operator {
   messages(query: MessageQuery): Promise<Page<Message>>;
   message(id: string): Promise<MessageView>;
   send(request: SendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
-  /** Sends again what came to a bad or unknown end; `conflict` says why not, and what to do. */
-  resend(request: ResendCommand): Promise<{ readonly id: string; readonly state: DeliveryState }>;
+  /**
+   * Sends again what came to a bad or unknown end, or has the agent answer a text that has failed; `conflict` says why
+   * not, and what to do.
+   */
+  resend(request: ResendCommand): ReturnType<typeof resend>;
   /** The channel of the home phone, where one is configured. */
   homeChannel(): string | undefined;
   /** Texts the home phone; `conflict` when there is none, or it has opted out. */
@@ -137,6 +140,8 @@ export interface OperatorSeams {
   readonly mediaDigest: (url: string) => Promise<string | undefined>;
   /** Told when something was put into the outbox. */
   readonly onSend: () => void;
+  /** Told when a turn was queued. */
+  readonly onTurn: () => void;
   /** Told when a conversation was ended, so that its running turn stops. */
   readonly onEnded: (conversation: Conversation) => void;
 }
@@ -278,7 +283,7 @@ export function createOperator(seams: OperatorSeams): Operator {
       return turn?.channel === message.channel ? { ...message, turn } : message;
     },
     send,
-    resend: (request) => resend(request, seams),
+    resend: (request) => resend(request, { ...seams, channelState: channels.state }),
     homeChannel: () => seams.settings().home?.channel,
     async notify({ text, idempotencyKey }) {
       const { channel, address } = await openHome(seams.settings(), store);

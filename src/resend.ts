@@ -1,7 +1,8 @@
 import { type Clock, rfc3339 } from "./clock.ts";
 import type { WellState } from "./doubt-store.ts";
 import { AppError } from "./errors.ts";
-import type { DeliveryState } from "./message.ts";
+import type { DeliveryState, InboundState } from "./message.ts";
+import { type ReplaySeams, replay } from "./replay.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 
@@ -11,33 +12,27 @@ export interface ResendCommand {
   readonly idempotencyKey?: string;
 }
 
-export interface ResendSeams {
+export interface ResendSeams extends ReplaySeams {
   readonly settings: () => Settings;
-  readonly store: Pick<Store, "message" | "resend">;
+  readonly store: Pick<Store, "message" | "resend"> & ReplaySeams["store"];
   readonly clock: Clock;
   /** Told when something was put into the outbox. */
   readonly onSend: () => void;
 }
 
 /**
- * Sends a message again that came to a bad or unknown end. Rejects with AppError `not_found`, or `conflict` with what to
+ * Sends a message again that came to a bad or unknown end, or has the agent answer a text that came in. Rejects with AppError `not_found`, or `conflict` with what to
  * do instead.
  */
 export async function resend(
   { id, idempotencyKey }: ResendCommand,
   seams: ResendSeams,
-): Promise<{ readonly id: string; readonly state: DeliveryState }> {
+): Promise<{ readonly id: string; readonly state: DeliveryState | InboundState }> {
   const message = await seams.store.message(id);
   if (message === undefined) throw new AppError("not_found", `There is no message ${id}.`);
   switch (message.direction) {
     case "inbound":
-      throw new AppError(
-        "conflict",
-        `${id} is a text that came in; only texts that went out can be sent again.`,
-        {
-          fix: "See the sender's texts and the answers to them with sms-agent messages --address.",
-        },
-      );
+      return replay(message, idempotencyKey, seams);
     case "outbound":
       return resendOutbound(id, message.channel, idempotencyKey, seams);
   }

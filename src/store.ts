@@ -228,6 +228,10 @@ export interface TurnStore {
   claimTurns(claim: Claim): Promise<readonly ClaimedTurn[]>;
   /** When the next queued turn of these channels becomes due. */
   nextTurnDue(channels: readonly string[]): Promise<number | undefined>;
+  /** Queues a turn again that a clean stop has cut: it runs once more after the start, and this was no crash. */
+  releaseTurn(turnId: string): Promise<void>;
+  /** Gives a text that is `failed` a fresh turn, which no other text joins; due at once. */
+  replayText(replay: ReplayText): Promise<ReplayOutcome>;
   /** Keeps running turns this process's. */
   extendTurns(turnIds: readonly string[], until: number): Promise<void>;
   /** Marks the channel's waiting turns as held: it is disabled or failed, so they may be too old when it is back. */
@@ -252,6 +256,23 @@ export interface TurnStore {
    */
   finishTurn(finish: FinishTurn): Promise<boolean>;
 }
+
+export interface ReplayText {
+  readonly messageId: string;
+  readonly turn: QueueTurn;
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string };
+}
+
+export type ReplayOutcome =
+  | { readonly kind: "queued" }
+  /** The same request was made before; what has become of the text since. */
+  | { readonly kind: "replayed"; readonly state: InboundState }
+  /** It has not failed, so there is nothing to try again. */
+  | { readonly kind: "state"; readonly state: Exclude<InboundState, "failed"> }
+  /** Nothing of it is kept any more. */
+  | { readonly kind: "erased" }
+  /** The key was used for another request. */
+  | { readonly kind: "key_conflict" };
 
 export interface FinishTurn {
   readonly turnId: string;

@@ -19,8 +19,10 @@ export interface Turn {
   readonly agent: string;
   readonly conversationId: string;
   readonly state: TurnState;
-  /** 1 for the first run; more after crashes. */
+  /** 1 for the first run; more after restarts, crashes and waits. */
   readonly attempt: number;
+  /** Times the process died, or lost the turn's lease, while it ran; a clean stop does not count. */
+  readonly crashes: number;
   /** A text of it came while the channel was disabled or failed. */
   readonly held: boolean;
   /** What it is to do, where no text began it. */
@@ -71,5 +73,11 @@ export type TurnEnd =
   /** Waits for the answer to one of these calls. */
   | { readonly kind: "parked"; readonly calls: readonly string[] };
 
-/** Tries of one turn before it is set aside: a text that crashes the service must not do so for ever. */
-export const MAX_TURN_ATTEMPTS = 5;
+/** Crashes of one turn before it is set aside: a text that crashes the service must not do so for ever. */
+export const MAX_TURN_CRASHES = 5;
+
+/**
+ * Texts that one turn gathers; what the sender texts beyond them begins the next turn, so that nothing is left out and
+ * no agent is given a flood at once. Half of what `history` gives a model unless told otherwise.
+ */
+export const MAX_TURN_TEXTS = 20;

@@ -7,7 +7,7 @@ import { sessionKey } from "./conversation.ts";
 import { AppError, type Explained } from "./errors.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { FinishTurn, HeldReply, Store } from "./store.ts";
-import type { ClaimedTurn, Turn } from "./turn.ts";
+import { type ClaimedTurn, MAX_TURN_CRASHES, type Turn } from "./turn.ts";
 import { type CheckSeams, checkAgain } from "./turn-check.ts";
 import { addressed, type TurnReplySeams } from "./turn-reply.ts";
 import { type TurnRequestSeams, turnRequest } from "./turn-request.ts";
@@ -21,7 +21,7 @@ export interface TurnSeams extends CheckSeams, TurnRequestSeams, TurnReplySeams 
   readonly runnable: () => readonly string[];
   readonly store: Store;
   /** Told when an agent gave no reply: which one, and what kind of failure it was. */
-  readonly onFailed: (turn: Turn, kind: string) => void;
+  readonly onFailed: (turn: Turn, kind: string, messages: readonly string[]) => void;
   /** Told when an answer had so many segments that they may not all go at once. */
   readonly onTooMuch: (turn: Turn, segments: number) => void;
   /** Told when the turn of the schedule of this name was not run. */
@@ -50,7 +50,27 @@ export function createTurns(seams: TurnSeams): Turns {
   const { store, clock, log } = seams;
   const running = new Map<string, { readonly abort: AbortController; readonly address: string }>();
 
+  /** A turn that cannot be run ends; it is not left to hold up the sender's others until its lease runs out. */
   async function run(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
+    try {
+      await attempt(queued, stop);
+    } catch (error) {
+      if (stop.aborted) return release(queued.turn);
+      // The lease brings the turn back when the disk is well again.
+      if (error instanceof AppError && error.code === "unavailable") throw error;
+      report(queued, error);
+      await finish(queued, { kind: "failed", error: failureOf(queued.turn, error) });
+    }
+  }
+
+  /** Back into the queue for the next start, which is no crash. */
+  async function release({ id }: Turn): Promise<void> {
+    await store.releaseTurn(id).catch((error: unknown) => {
+      log.warn("turn.not_released", { turn: id, error: String(error) });
+    });
+  }
+
+  async function attempt(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
     const channel = seams.settings().channels[queued.turn.channel];
     const claimed = withPresentAgent(queued, channel);
     const { turn } = claimed;
@@ -74,6 +94,7 @@ export function createTurns(seams: TurnSeams): Turns {
       if (turn.task?.kind === "schedule") seams.onUndone(turn.task.name);
       return;
     }
+    if (turn.crashes >= MAX_TURN_CRASHES) return fail(claimed, channel, new Crashed(turn.crashes), rerouted);
     const started = clock.now();
     const abort = new AbortController();
     const key = keyOf(claimed, channel, allowed[0]?.paired ?? false);
@@ -91,7 +112,6 @@ export function createTurns(seams: TurnSeams): Turns {
         cancelled: !ended || undefined,
       });
     } catch (error) {
-      // The lease brings the turn back: after the restart, or when the disk is well again.
       if (stop.aborted || (error instanceof AppError && error.code === "unavailable")) throw error;
       if (abort.signal.aborted) return; // its end was recorded with the cancellation
       await fail(claimed, channel, error, rerouted);
@@ -132,32 +152,32 @@ export function createTurns(seams: TurnSeams): Turns {
     );
   }
 
+  /** What an agent says of a failure may quote the text, so it is shown with the message and never logged. */
+  function report(claimed: ClaimedTurn, error: unknown): void {
+    const { turn, texts } = claimed;
+    log.error("turn.failed", {
+      ...idsOf(claimed),
+      to: redactAddress(turn.address),
+      error: error instanceof AgentFailure ? error.kind : String(error),
+    });
+    seams.onFailed(
+      turn,
+      kindOf(error),
+      texts.map((text) => text.messageId),
+    );
+  }
+
   async function fail(
     claimed: ClaimedTurn,
     channel: ChannelSettings,
     error: unknown,
     rerouted: FinishTurn["rerouted"],
   ): Promise<void> {
-    // What an agent says of a failure may quote the text, so it is shown with the message and never logged.
-    const cause = error instanceof AgentFailure ? error.message : "internal error, see the log";
-    log.error("turn.failed", {
-      ...idsOf(claimed),
-      to: redactAddress(claimed.turn.address),
-      error: error instanceof AgentFailure ? error.kind : String(error),
-    });
-    seams.onFailed(claimed.turn, error instanceof AgentFailure ? error.kind : "internal error");
+    report(claimed, error);
     const replies = await addressed(claimed, channel, [APOLOGY], [], seams);
     await finish(
       claimed,
-      {
-        kind: "failed",
-        error: {
-          meaning: `The agent ${claimed.turn.agent} gave no reply: ${cause}`,
-          fix:
-            (error instanceof AgentFailure ? error.fix : undefined) ??
-            "Check the agent's endpoint or command, then text again.",
-        },
-      },
+      { kind: "failed", error: failureOf(claimed.turn, error) },
       {
         replies,
         rerouted,
@@ -234,9 +254,38 @@ export function createTurns(seams: TurnSeams): Turns {
 
 const APOLOGY = "Sorry, something went wrong and I could not answer. Please try again later.";
 
+/** The service died whenever this turn was run. */
+class Crashed extends Error {
+  constructor(readonly times: number) {
+    super(`the service died ${times} times while this was run`);
+  }
+}
+
+function kindOf(error: unknown): string {
+  if (error instanceof AgentFailure) return error.kind;
+  return error instanceof Crashed ? error.message : "internal error";
+}
+
+function failureOf({ agent }: Turn, error: unknown): Explained {
+  if (error instanceof Crashed)
+    return {
+      meaning: `The service died ${error.times} times while the agent ${agent} worked on this, so it is not tried any more.`,
+      fix: `See the log for what ended the service. ${AGAIN}`,
+    };
+  const cause = error instanceof AgentFailure ? error.message : "internal error, see the log";
+  return {
+    meaning: `The agent ${agent} gave no reply: ${cause}`,
+    fix:
+      (error instanceof AgentFailure ? error.fix : undefined) ??
+      `Check the agent's endpoint or command. ${AGAIN}`,
+  };
+}
+
+const AGAIN = "Once that is mended, sms-agent messages resend ID has the agent try it again.";
+
 const GONE: Explained = {
   meaning: "The channel or agent of this turn is no longer configured.",
-  fix: "Configure it again, then resend the text.",
+  fix: "Configure it again; then have the agent answer it: sms-agent messages resend ID.",
 };
 
 /** Why no text of a turn reaches its agent, in words that also stand with the prompt of a task. */

@@ -13,7 +13,9 @@ interface ResendOptions {
 export function resendVerb(messages: Command): void {
   const verb = messages
     .command("resend <id>")
-    .description("send a message again that is unknown, failed, undelivered or canceled; twice sends once")
+    .description(
+      "send again what is unknown, failed or undelivered; have the agent answer a text that failed",
+    )
     .option("--idempotency-key <key>", "the same key is one request, however often it is made")
     .option("--json", "print the API's answer")
     .addHelpText(

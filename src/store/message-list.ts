@@ -1,10 +1,10 @@
 import { and, asc, desc, getTableColumns, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Message, MessageEvent } from "../message.ts";
 import type { MessageQuery, Page } from "../store.ts";
-import type { HistoryEntry } from "../turn.ts";
+import { type HistoryEntry, MAX_TURN_CRASHES } from "../turn.ts";
 import { pageSize, readCursor, writeCursor } from "./cursor.ts";
 import type { MessageRow } from "./messages.ts";
-import { messageEvents, messages } from "./schema.ts";
+import { messageEvents, messages, turns } from "./schema.ts";
 import { type Db, is, param, type Read, upTo } from "./statement.ts";
 
 export interface MessageList {
@@ -169,9 +169,17 @@ export function createMessageList(db: Db): MessageList {
 type EventRow = Pick<typeof messageEvents.$inferSelect, "state" | "at" | "detail">;
 type HistoryRow = Pick<MessageRow, "direction" | "text" | "media" | "createdAt">;
 
-/** Texts that a turn has dealt with, and answers that the person got or will get. */
+/**
+ * Texts that a turn has dealt with, and answers that the person got or will get. Of those that an agent has failed only
+ * the last turn's: a text that no agent can take would fail every later turn of its conversation. One that crashed the
+ * service is never shown again.
+ */
 function inHistory(): SQL {
-  return sql`case ${messages.direction} when 'inbound' then ${messages.state} in ('handled', 'failed')
+  return sql`case ${messages.direction} when 'inbound' then ${messages.state} = 'handled'
+    or (${messages.state} = 'failed' and not exists (select 1 from ${turns} as failed
+      where failed.id = ${messages.turnId} and failed.state = 'failed' and (failed.crashes >= ${MAX_TURN_CRASHES}
+        or exists (select 1 from ${turns} as later where later.conversation_id = failed.conversation_id
+          and later.state = 'failed' and later.seq > failed.seq))))
     else ${messages.state} not in ('suppressed', 'canceled', 'failed') end`;
 }
 

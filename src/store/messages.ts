@@ -30,6 +30,8 @@ export interface Messages {
   setTurn(seq: number, turnId: string, conversationId: string): void;
   /** Texts of a turn that wait for its end, oldest first. */
   waiting(turnId: string): readonly MessageRow[];
+  /** A text that has failed waits for a turn again; nothing of its failure stays but its timeline. */
+  requeue(seq: number, at: number, detail: string): void;
   /** Takes a text out of its turn and conversation. */
   reroute(seq: number, to: Rerouted): void;
   /** Nothing of the text stays, its parameters included. */
@@ -143,6 +145,11 @@ export function createMessages(
   const reopen: Write<{ seq: number }> = db
     .update(messages)
     .set({ state: "pending", error: null, providerSid: null })
+    .where(is(messages.seq, "seq"))
+    .prepare();
+  const requeue: Write<{ seq: number }> = db
+    .update(messages)
+    .set({ state: "queued", error: null })
     .where(is(messages.seq, "seq"))
     .prepare();
   const setTurn: Write<{ seq: number; turnId: string; conversationId: string }> = db
@@ -280,6 +287,11 @@ export function createMessages(
       reopen.run({ seq });
       addEvent(seq, "pending", at, detail);
       events.status(seq, "pending", at);
+    },
+    requeue(seq, at, detail) {
+      requeue.run({ seq });
+      addEvent(seq, "queued", at, detail);
+      events.status(seq, "queued", at);
     },
     setTurn(seq, turnId, conversationId) {
       setTurn.run({ seq, turnId, conversationId });

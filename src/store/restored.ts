@@ -176,7 +176,7 @@ function tellOperator(db: Db, events: Events, waiting: Waiting, at: number): voi
 const NOT_ANSWERED: Explained = {
   meaning:
     "The database was restored from a backup in which this was unfinished. It may have been answered since, so it is not done again by itself.",
-  fix: "If it was not answered, answer it yourself (sms-agent send), or ask the sender to text again.",
+  fix: "If it was not answered, have the agent answer it (sms-agent messages resend ID), or do it yourself (sms-agent send).",
 };
 
 const NOT_SENT: Explained = {

@@ -165,6 +165,10 @@ export const turns = sqliteTable(
       .references(() => conversations.id),
     state: text("state").$type<TurnState>().notNull(),
     attempt: integer("attempt").notNull(),
+    /** Times it was running when the process died. Suspects (`SUSPECT_AFTER`) run one at a time. */
+    crashes: integer("crashes").notNull(),
+    /** Texts that it has gathered. */
+    texts: integer("texts").notNull(),
     held: integer("held", { mode: "boolean" }).notNull(),
     /** The oldest of its key and channel that has not ended: the only one of them that may run. */
     head: integer("head", { mode: "boolean" }).notNull(),
@@ -188,11 +192,15 @@ export const turns = sqliteTable(
     index("turns_due")
       .on(table.channel, table.dueAt)
       .where(sql`${table.state} = 'queued' and ${table.head} = 1`),
+    index("turns_suspect")
+      .on(table.channel, table.dueAt)
+      .where(sql`${table.state} = 'queued' and ${table.head} = 1 and ${table.crashes} >= 2`),
     index("turns_parked").on(table.state).where(sql`${table.state} = 'parked'`),
     index("turns_active").on(table.key, table.channel).where(sql`${table.endedAt} is null`),
     // The sender's recent turns, for the limit per minute.
     index("turns_sender").on(table.channel, table.address, table.dueAt),
     index("turns_conversation").on(table.conversationId),
+    index("turns_failed").on(table.conversationId).where(sql`${table.state} = 'failed'`),
   ],
 );
 

@@ -26,6 +26,7 @@ import { createMessageList, messageOf } from "./message-list.ts";
 import { createMessages } from "./messages.ts";
 import { createOpenDeliveries } from "./open-deliveries.ts";
 import { createOutbox } from "./outbox.ts";
+import { createReplay } from "./replay.ts";
 import { createRequests } from "./requests.ts";
 import { createResend } from "./resend.ts";
 import { createRetention } from "./retention.ts";
@@ -123,6 +124,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const tokens = createTokens(db);
   const requests = createRequests(db);
   const resend = createResend({ messages, attempts, doubts, outbox, senders, requests });
+  const replay = createReplay({ messages, turns, requests });
   const openDeliveries = createOpenDeliveries(db);
   const purge = createRetention(db, { onErased: checkpoints.noteErased });
   const sweep = createSweep(db, outbox, events);
@@ -243,6 +245,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     claimTurns: (claim) => write(() => turns.claim(claim)),
     nextTurnDue: (channels) => read(() => turns.nextDue(channels)),
     extendTurns: (turnIds, until) => write(() => turns.extend(turnIds, until)),
+    releaseTurn: (turnId) => write(() => turns.release(turnId)),
+    replayText: (request) => write(() => replay(request)),
     holdTurns: (channel) => write(() => turns.hold(channel)),
     history: (conversationId, limit) => read(() => list.history(conversationId, limit)),
     journal: (turnId) => read(() => turns.journal(turnId)),

@@ -4,12 +4,18 @@ import type { TurnState } from "../turn.ts";
 import { messages, turnJournal, turns, watches, watchSignals } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, upTo, type Write } from "./statement.ts";
 
+/**
+ * Crashes after which a turn is one of those that may be their cause. Of these one runs at a time, so that the others
+ * do not pay for it; see `turns_suspect` in the schema.
+ */
+export const SUSPECT_AFTER = 2;
+
 export type TurnRow = typeof turns.$inferSelect;
 
 /** The statements of the turn queue; `turns.ts` says when each is run. */
 export function prepareTurns(db: Db) {
   const insert: Write<{
-    [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt">]?: TurnRow[Column];
+    [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt" | "crashes">]?: TurnRow[Column];
   }> = db
     .insert(turns)
     .values({
@@ -21,6 +27,8 @@ export function prepareTurns(db: Db) {
       conversationId: param("conversationId"),
       state: "queued",
       attempt: 1,
+      crashes: 0,
+      texts: param("texts"),
       held: param("held"),
       head: sql`not exists (select 1 from ${turns} where ${turns.key} = +${param("key")}
         and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null
@@ -57,15 +65,20 @@ export function prepareTurns(db: Db) {
     .from(turns)
     .where(and(is(turns.key, "key"), sql`${turns.endedAt} is null`))
     .prepare();
-  const recent: Read<{ channel: string; address: string; since: number }, { dueAt: number }> = db
-    .select({ dueAt: turns.dueAt })
-    .from(turns)
-    .where(and(is(turns.channel, "channel"), is(turns.address, "address"), gt(turns.dueAt, param("since"))))
-    .orderBy(desc(turns.dueAt))
-    .prepare();
+  const recent: Read<{ channel: string; address: string; since: number; limit: number }, { dueAt: number }> =
+    db
+      .select({ dueAt: turns.dueAt })
+      .from(turns)
+      .where(and(is(turns.channel, "channel"), is(turns.address, "address"), gt(turns.dueAt, param("since"))))
+      .orderBy(upTo("limit", desc(turns.dueAt)))
+      .prepare();
   const join: Write<{ seq: number; dueAt: number; held: number }> = db
     .update(turns)
-    .set({ dueAt: setTo("dueAt"), held: sql`max(${turns.held}, ${setTo("held")})` })
+    .set({
+      dueAt: setTo("dueAt"),
+      texts: sql`${turns.texts} + 1`,
+      held: sql`max(${turns.held}, ${setTo("held")})`,
+    })
     .where(is(turns.seq, "seq"))
     .prepare();
   const byId: Read<{ id: string }, TurnRow> = db.select().from(turns).where(is(turns.id, "id")).prepare();
@@ -74,7 +87,7 @@ export function prepareTurns(db: Db) {
     .from(turns)
     .where(
       and(
-        sql`${turns.state} = 'queued' and ${turns.head} = 1`,
+        sql`${turns.state} = 'queued' and ${turns.head} = 1 and ${turns.crashes} < ${SUSPECT_AFTER}`,
         is(turns.channel, "channel"),
         lte(turns.dueAt, param("now")),
         sql`not exists (select 1 from ${turns} as running where running.key = ${turns.key}
@@ -82,6 +95,26 @@ export function prepareTurns(db: Db) {
       ),
     )
     .orderBy(asc(turns.dueAt), upTo("limit", asc(turns.seq)))
+    .prepare();
+  const suspect: Read<{ channel: string; now: number }, TurnRow> = db
+    .select()
+    .from(turns)
+    .where(
+      and(
+        // Spelt out, so that the index on suspects is used.
+        sql`${turns.state} = 'queued' and ${turns.head} = 1 and ${turns.crashes} >= ${sql.raw(String(SUSPECT_AFTER))}`,
+        is(turns.channel, "channel"),
+        lte(turns.dueAt, param("now")),
+        sql`not exists (select 1 from ${turns} as running where running.key = ${turns.key}
+          and running.state = 'running')`,
+      ),
+    )
+    .orderBy(asc(turns.dueAt))
+    .prepare();
+  const runningSuspect: Read<Record<string, never>, { seq: number }> = db
+    .select({ seq: turns.seq })
+    .from(turns)
+    .where(sql`${turns.state} = 'running' and ${turns.crashes} >= ${SUSPECT_AFTER}`)
     .prepare();
   const firstDue: Read<{ channel: string }, { dueAt: number }> = db
     .select({ dueAt: turns.dueAt })
@@ -123,9 +156,14 @@ export function prepareTurns(db: Db) {
       sql`${turns.endedAt} is null and +${turns.state} = 'queued' and +${turns.channel} = ${param("channel")}`,
     )
     .prepare();
-  const requeue: Write<{ seq: number }> = db
+  const requeue: Write<{ seq: number; crashes: number }> = db
     .update(turns)
-    .set({ state: "queued", leaseUntil: null, attempt: sql`${turns.attempt} + 1` })
+    .set({
+      state: "queued",
+      leaseUntil: null,
+      attempt: sql`${turns.attempt} + 1`,
+      crashes: sql`${turns.crashes} + ${setTo("crashes")}`,
+    })
     .where(is(turns.seq, "seq"))
     .prepare();
   const end: Write<{
@@ -148,11 +186,12 @@ export function prepareTurns(db: Db) {
     })
     .where(is(turns.seq, "seq"))
     .prepare();
-  const promote: Write<{ key: string; channel: string }> = db
+  /** The next of a key goes to the end of the line, so that who has texted much waits as long as others. */
+  const promote: Write<{ key: string; channel: string; at: number }> = db
     .update(turns)
-    .set({ head: true })
+    .set({ head: true, dueAt: sql`max(${turns.dueAt}, ${setTo("at")})` })
     .where(
-      sql`${turns.seq} = (select min(${turns.seq}) from ${turns} where ${turns.key} = +${param("key")}
+      sql`${turns.head} = 0 and ${turns.seq} = (select min(${turns.seq}) from ${turns} where ${turns.key} = +${param("key")}
         and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null
         and ${turns.state} <> 'parked')`,
     )
@@ -168,6 +207,7 @@ export function prepareTurns(db: Db) {
     .set({
       state: "queued",
       attempt: 2,
+      crashes: 0,
       dueAt: setTo("at"),
       head: sql`not exists (select 1 from ${turns} as other where other.key = +${param("key")}
         and other.channel = +${param("channel")} and other.ended_at is null and other.state <> 'parked')`,
@@ -217,6 +257,8 @@ export function prepareTurns(db: Db) {
     join,
     byId,
     due,
+    suspect,
+    runningSuspect,
     firstDue,
     lapsed,
     firstLapse,

@@ -5,7 +5,7 @@ import type { InboundState, NewOutbound } from "../message.ts";
 import type { Claim, FinishTurn, JoinConversation, QueueTurn } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
 import { type JournalEntry, sum, type TokenUsage } from "../tool.ts";
-import { type ClaimedTurn, MAX_TURN_ATTEMPTS, type Turn, type TurnState } from "../turn.ts";
+import { type ClaimedTurn, MAX_TURN_CRASHES, MAX_TURN_TEXTS, type Turn, type TurnState } from "../turn.ts";
 import type { LocalDay } from "../usage.ts";
 import type { Changes } from "./changes.ts";
 import type { Conversations } from "./conversations.ts";
@@ -25,6 +25,10 @@ export interface Turns {
   /** Answers the conversation, which has gone on at that time. */
   enterConversation(join: JoinConversation): string;
   claim(claim: Claim): readonly ClaimedTurn[];
+  /** Queues a turn again that was cut by a clean stop: no crash. */
+  release(turnId: string): void;
+  /** A fresh turn for one text, which no other joins; due at once. */
+  queueAlone(text: number, turn: QueueTurn): void;
   nextDue(channels: readonly string[]): number | undefined;
   extend(turnIds: readonly string[], until: number): void;
   hold(channel: string): void;
@@ -65,6 +69,8 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     join,
     byId,
     due,
+    suspect,
+    runningSuspect,
     firstDue,
     lapsed,
     firstLapse,
@@ -98,7 +104,8 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
 
   /** When a further turn of the sender may start, by the limit per minute. */
   function notBefore({ channel, address, at, perMinute }: QueueTurn): number {
-    const nth = recent.all({ channel, address, since: at - MINUTE })[Math.max(1, perMinute) - 1];
+    const limit = Math.max(1, perMinute);
+    const nth = recent.all({ channel, address, since: at - MINUTE, limit })[limit - 1];
     return nth === undefined ? at : nth.dueAt + MINUTE;
   }
 
@@ -122,7 +129,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       endWatches.run({ turn: row.id, at });
       if (forgetPurged.run({ turn: row.seq, id: row.id }).changes > 0) parts.onErased();
     }
-    promote.run({ key: row.key, channel: row.channel });
+    promote.run({ key: row.key, channel: row.channel, at });
     const { id: turnId, channel, agent, conversationId } = row;
     changes.note({
       kind: "turn",
@@ -160,8 +167,39 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
   }
 
   function requeueOne(row: TurnRow, now: number): void {
-    if (row.attempt < MAX_TURN_ATTEMPTS) requeue.run({ seq: row.seq });
+    // Whoever runs it sets it aside; only what cannot even be set aside there ends here.
+    if (row.crashes < 2 * MAX_TURN_CRASHES) requeue.run({ seq: row.seq, crashes: 1 });
     else conclude(row, { turn: "failed", texts: "failed", error: SET_ASIDE }, now);
+  }
+
+  /** Those due, by when they became so, with at most one of those that may have crashed the service. */
+  function candidates({ now, limit, channels }: Claim): readonly TurnRow[] {
+    const rows = channels.flatMap((channel) => due.all({ channel, now, limit }));
+    const suspects =
+      runningSuspect.get({}) === undefined
+        ? channels.flatMap((channel) => suspect.get({ channel, now }) ?? []).slice(0, 1)
+        : [];
+    return [...suspects, ...rows.sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq)];
+  }
+
+  function begin(turn: QueueTurn, conversationId: string, floor: number, texts: number): number {
+    const { key, channel, address, agent, held, at } = turn;
+    const dueAt = Math.max(floor, turnDueAt(at, at, turn.debounce));
+    insert.run({
+      id: turn.turnId,
+      key,
+      channel,
+      address,
+      agent,
+      conversationId,
+      texts,
+      held,
+      createdAt: at,
+      notBefore: floor,
+      dueAt,
+      task: null,
+    });
+    return dueAt;
   }
 
   function cancel(row: TurnRow, at: number, reason: string): void {
@@ -208,7 +246,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     queue(text, turn) {
       const { key, channel, address, agent, at } = turn;
       const found = joinable.get({ key, channel, address, agent });
-      if (found !== undefined) {
+      if (found !== undefined && found.texts < MAX_TURN_TEXTS) {
         const dueAt = Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
         join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
         messages.setTurn(text, found.id, found.conversationId);
@@ -216,24 +254,18 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         return dueAt;
       }
       const conversationId = conversationFor(turn);
-      const floor = notBefore(turn);
-      const dueAt = Math.max(floor, turnDueAt(at, at, turn.debounce));
-      insert.run({
-        id: turn.turnId,
-        key,
-        channel,
-        address,
-        agent,
-        conversationId,
-        held: turn.held,
-        createdAt: at,
-        notBefore: floor,
-        dueAt,
-        task: null,
-      });
+      const dueAt = begin(turn, conversationId, notBefore(turn), 1);
       messages.setTurn(text, turn.turnId, conversationId);
       conversations.wentOn(conversationId, 1, at);
       return dueAt;
+    },
+    queueAlone(text, turn) {
+      const conversationId = conversationFor(turn);
+      begin(turn, conversationId, turn.at, MAX_TURN_TEXTS);
+      const before = messages.bySeq(text).conversationId;
+      messages.setTurn(text, turn.turnId, conversationId);
+      if (before !== null && before !== conversationId) conversations.grew(before, -1);
+      conversations.wentOn(conversationId, before === conversationId ? 0 : 1, turn.at);
     },
     queueTask(turn) {
       const { turnId, key, channel, address, agent, held, at, task } = turn;
@@ -245,6 +277,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         address,
         agent,
         conversationId,
+        texts: 1,
         held,
         createdAt: at,
         notBefore: at,
@@ -258,14 +291,12 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       conversations.wentOn(id, 0, join.at);
       return id;
     },
-    claim({ now, lease, limit, channels }) {
+    claim(claim) {
+      const { now, lease, limit } = claim;
       for (const row of lapsed.all({ now, limit: LOOKED_AT })) requeueOne(row, now);
-      const candidates = channels
-        .flatMap((channel) => due.all({ channel, now, limit }))
-        .sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
       const keys = new Set<string>();
       const claimed: ClaimedTurn[] = [];
-      for (const row of candidates) {
+      for (const row of candidates(claim)) {
         if (claimed.length === limit) break;
         if (keys.has(row.key)) continue; // a shared conversation with turns in two channels
         keys.add(row.key);
@@ -273,6 +304,10 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
         claimed.push({ turn: turnOf(row), texts: textsOf(row) });
       }
       return claimed;
+    },
+    release(turnId) {
+      const row = byId.get({ id: turnId });
+      if (row?.state === "running") requeue.run({ seq: row.seq, crashes: 0 });
     },
     nextDue(channels) {
       const times = channels.map((channel) => firstDue.get({ channel })?.dueAt);
@@ -289,7 +324,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       reroute(row, rerouted, at);
       if (end.kind === "parked") {
         park.run({ seq: row.seq });
-        promote.run({ key: row.key, channel: row.channel });
+        promote.run({ key: row.key, channel: row.channel, at });
         if (end.calls.some((call) => isAnswered(call, entriesOf(row)))) requeueParked(row, at);
         conversations.wentOn(row.conversationId, 0, at);
         return true;
@@ -368,7 +403,8 @@ function conclusionOf(end: Exclude<FinishTurn["end"], { kind: "parked" }>): Conc
 }
 
 const CANCELLED_FIX = "If an answer is still wanted, the sender can text again.";
-const SHOWN_FIX = "Answer it yourself (sms-agent send), or ask the sender to text again.";
+const SHOWN_FIX =
+  "Answer it yourself (sms-agent send), or have the agent answer it after all: sms-agent messages resend ID.";
 
 const DENIED: Explained = {
   meaning: "It was denied when it was checked again just before the agent would have run.",
@@ -376,8 +412,8 @@ const DENIED: Explained = {
 };
 
 const SET_ASIDE: Explained = {
-  meaning: `The service stopped ${MAX_TURN_ATTEMPTS} times while the agent worked on this, so it is not tried again.`,
-  fix: "See the log for what stopped the service; then ask the sender to text again.",
+  meaning: "The service died again and again while it worked on this, so it is not tried any more.",
+  fix: "See the log for what ended the service; once that is mended, sms-agent messages resend ID tries again.",
 };
 
 function turnOf(row: TurnRow): Turn {
@@ -389,6 +425,7 @@ function turnOf(row: TurnRow): Turn {
     conversationId: row.conversationId,
     state: "running",
     attempt: row.attempt,
+    crashes: row.crashes,
     held: row.held,
     ...(row.task === null ? {} : { task: row.task }),
     createdAt: row.createdAt,

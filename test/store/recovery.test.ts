@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { SendOutcome } from "../../src/carrier.ts";
 import { UNKNOWN_HOLD } from "../../src/delivery.ts";
+import { SUSPECT_AFTER } from "../../src/store/turn-statements.ts";
 import type { ClaimedSend } from "../../src/store.ts";
-import { MAX_TURN_ATTEMPTS } from "../../src/turn.ts";
+import { MAX_TURN_CRASHES } from "../../src/turn.ts";
 import { ALICE, BOB, present, type TestStore, testStore, textsOf } from "./support.ts";
 
 const AMBIGUOUS: SendOutcome = { kind: "ambiguous", reason: "time-out" };
@@ -33,7 +34,7 @@ describe("turns of a process that died", () => {
     const before = present((await t.claimTurns())[0]);
     expect(await t.store.recover(t.clock.now())).toEqual({ turns: 1, sends: 0 });
     const after = present((await t.claimTurns())[0]);
-    expect(after.turn).toEqual({ ...before.turn, attempt: 2 });
+    expect(after.turn).toEqual({ ...before.turn, attempt: 2, crashes: 1 });
     expect(after.texts).toEqual(before.texts);
   });
 
@@ -46,16 +47,54 @@ describe("turns of a process that died", () => {
     expect(await textsOf(t)).toEqual([["a"]]);
   });
 
-  test("a turn that stops the service every time is set aside, and the next one runs", async () => {
+  test("a turn that stops the service every time is told so to whoever runs it, and ends even if that fails", async () => {
     const t = testStore();
     const { id } = await t.text(ALICE, { message: { text: "poison" } });
-    for (let attempt = 1; attempt <= MAX_TURN_ATTEMPTS; attempt++) {
-      expect((await t.claimTurns())[0]?.turn.attempt).toBe(attempt);
-      if (attempt === 2) await t.text(ALICE, { message: { text: "next" } });
+    for (let crashes = 0; crashes <= 2 * MAX_TURN_CRASHES; crashes++) {
+      expect((await t.claimTurns())[0]?.turn).toMatchObject({ crashes, attempt: crashes + 1 });
+      if (crashes === 2) await t.text(ALICE, { message: { text: "next" } });
       await t.store.recover(t.clock.now());
     }
     expect(await t.store.message(id)).toMatchObject({ state: "failed", error: { fix: expect.any(String) } });
     expect(await textsOf(t)).toEqual([["next"]]);
+  });
+
+  test("a clean stop is no crash, however often it cuts the same turn", async () => {
+    const t = testStore();
+    await t.text(ALICE, { message: { text: "long" } });
+    for (let stops = 0; stops < 3 * MAX_TURN_CRASHES; stops++) {
+      const { turn } = present((await t.claimTurns())[0]);
+      expect(turn).toMatchObject({ attempt: stops + 1, crashes: 0 });
+      await t.store.releaseTurn(turn.id);
+      expect(await t.store.recover(t.clock.now())).toEqual({ turns: 0, sends: 0 });
+    }
+    await t.text(ALICE, { message: { text: "new" } });
+    expect(await textsOf(t)).toEqual([["long"]]);
+  });
+
+  test("who is running when another's text crashes the service, is not set aside with it", async () => {
+    const t = testStore();
+    const others = Array.from({ length: 30 }, (_, i) => `+1555333${String(i).padStart(4, "0")}`);
+    await t.text(ALICE, { message: { text: "poison" } });
+    for (const other of others) await t.text(other, { message: { text: other } });
+    const answered = new Map<string, number>();
+    let crashes = 0;
+    for (let round = 0; round < 200; round++) {
+      const claimed = await t.claimTurns(64);
+      if (claimed.length === 0) break;
+      if (claimed.some(({ turn }) => turn.address === ALICE && turn.crashes < MAX_TURN_CRASHES)) {
+        crashes += 1;
+        await t.store.recover(t.clock.now());
+        continue;
+      }
+      for (const one of claimed) {
+        answered.set(one.turn.address, one.turn.crashes);
+        await t.reply(one);
+      }
+    }
+    expect(crashes).toBe(MAX_TURN_CRASHES);
+    expect(answered.get(ALICE)).toBe(MAX_TURN_CRASHES);
+    for (const other of others) expect(answered.get(other)).toBeLessThanOrEqual(SUSPECT_AFTER);
   });
 
   test("a lease that was not renewed frees the turn; one that was does not", async () => {

@@ -127,15 +127,16 @@ export function messageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   );
 }
 
-/** Sending again what came to a bad or unknown end. */
+/** Sending again what came to a bad or unknown end, and having the agent try a text again. */
 export function resendRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
   api.openapi(
     createRoute({
       method: "post",
       path: "/messages/{id}/resend",
-      summary: "Send a message again that is unknown, failed, undelivered or canceled",
+      summary:
+        "Send a message again that is unknown, failed, undelivered or canceled, or have the agent answer a text that failed",
       description:
-        "The message itself goes into the outbox again, with its timeline. 409 says why not, and what to do: in any other state it is on its way or has arrived, so a request that is made twice sends once.",
+        "The message itself goes into the outbox again, with its timeline; a text that came in and failed gets a fresh turn of its own, if its sender may still text the agent. 409 says why not, and what to do: in any other state it is on its way or has arrived, so a request that is made twice sends once.",
       request: {
         params: idParam,
         headers: z.object({ "idempotency-key": z.string().min(1).max(255).optional() }),

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { openSandbox, type Sandbox, until } from "../support/binary.ts";
+import {
+  type CarrierProcess,
+  field,
+  freePorts,
+  list,
+  PHONE,
+  type ServiceProcess,
+  startCarrier,
+  startService,
+  twilioConfig,
+} from "./running.ts";
+
+// The binary is built first, which takes its time on a busy machine.
+setDefaultTimeout(90_000);
+
+let sandbox: Sandbox;
+let carrier: CarrierProcess;
+
+beforeEach(async () => {
+  sandbox = await openSandbox();
+  carrier = await startCarrier(sandbox);
+});
+
+afterEach(() => sandbox.close());
+
+/** Kills the service from within, as a broken native module would; everybody else gets an answer. */
+const AGENT = `{ type: command, command: [/bin/sh, -c, 'asked=$(cat); case "$asked" in *poison*) kill -9 $PPID; sleep 5;; esac; sleep 0.2; printf fine'] }`;
+
+const OTHERS = [1, 2, 3].map((n) => `+1555444000${n}`);
+
+test("a text that kills the service each time is set aside; nobody else's answer is lost or doubled", async () => {
+  const ports = freePorts();
+  sandbox.write(
+    "sms.yaml",
+    twilioConfig(carrier, ports, { channel: "allow_all_senders: true", agent: AGENT }),
+  );
+  let service: ServiceProcess = await startService(sandbox, ports);
+  await service.status("connected");
+  await carrier.text(PHONE, "poison");
+  for (const other of OTHERS) carrier.text(other, "hello").catch(() => {}); // it may be down just then
+  let deaths = 0;
+  const setAside = async (): Promise<unknown> => {
+    for (;;) {
+      const answer = await Promise.race([
+        service.process.ended.then(() => "died"),
+        until("the text to be set aside", async () => {
+          const [failed] = list(
+            await service.api("GET", "/messages?state=failed").catch(() => ({ items: [] })),
+          );
+          return failed;
+        }).catch(() => "died"),
+      ]);
+      if (answer !== "died") return answer;
+      deaths += 1;
+      if (deaths > 8) throw new Error("it is never set aside");
+      service = await startService(sandbox, ports);
+    }
+  };
+  const message = await setAside();
+  expect(deaths).toBe(5);
+  const { error } = Object(message);
+  expect(error.meaning).toContain("died 5 times");
+  expect(error.fix).toContain("messages resend");
+  const apologies = await carrier.received(PHONE, 1);
+  await carrier.text(PHONE, "hello again");
+  const texts = await carrier.received(PHONE, 2);
+  expect(texts.map(({ text }) => text)).toEqual([apologies[0]?.text ?? "", "fine"]);
+  for (const other of OTHERS) {
+    await carrier.text(other, "and now?");
+    await until(`answers to ${other}`, async () => {
+      const all = list(await service.api("GET", `/messages?address=${encodeURIComponent(other)}`));
+      const inbound = all.filter((one) => field(one, "direction") === "inbound");
+      return inbound.some((one) => field(one, "text") === "and now?") &&
+        inbound.every((one) => field(one, "state") === "handled")
+        ? inbound
+        : undefined;
+    });
+    const answered = await service.api("GET", `/messages?address=${encodeURIComponent(other)}&limit=200`);
+    const turns = list(answered).map((one) => field(one, "turn_id"));
+    const outbound = list(answered).filter((one) => field(one, "direction") === "outbound");
+    expect(outbound).toHaveLength(new Set(turns).size);
+  }
+  await service.stop();
+});
