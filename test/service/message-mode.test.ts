@@ -473,25 +473,6 @@ describe("stopping the service", () => {
     expect((await again.api("GET", "/messages?direction=outbound")).body.items).toHaveLength(1);
   });
 
-  test("sets a turn aside that was running at five stops, and goes on with the next text", async () => {
-    const clock = manualClock();
-    const { running, agent } = await withHook({ clock });
-    agent.hold();
-    const poison = await running.admitted(PHONE, "poison");
-    let current = running;
-    for (let stops = 1; stops <= 5; stops++) {
-      await agent.request(stops);
-      current = service = await current.restart();
-    }
-    expect(agent.requests).toHaveLength(5);
-    const message = await current.message(poison);
-    expect(message).toMatchObject({ state: "failed", text: "poison" });
-    expect(message.error.meaning).toContain("5 times");
-    agent.respond(({ body }) => `re: ${body.text}`);
-    await current.text(PHONE, "next");
-    expect((await current.received(PHONE, 1))[0]?.text).toBe("re: next");
-  });
-
   test("is waited for: a second one on the same data is refused meanwhile", async () => {
     const { running } = await withHook();
     const second = await startService({ folder: running.folder }).then(
