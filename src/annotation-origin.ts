@@ -50,7 +50,8 @@ export function originBound(text: string, end: number): OriginBound | undefined 
   const token = marked(fields[1], "#");
   if (origin === undefined || token === undefined || token.length > LONGEST_CODE) return undefined;
   const code = token.replace(/[.,;:!?]+$/, "");
-  if (code === "") return undefined;
+  // What follows is printed and typed: nothing that a terminal would obey, and nothing that cannot be seen.
+  if (!/^[!-~]+$/.test(code)) return undefined;
   const embedded = host(fields[2], "%");
   return { origin, code, start, end: last, ...(embedded === undefined ? {} : { embedded }) };
 }

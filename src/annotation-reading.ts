@@ -7,7 +7,7 @@ import {
   type Span,
 } from "./annotation-origin.ts";
 import { findTerms, type Term } from "./annotation-terms.ts";
-import { CharClass, classAt, normalise } from "./annotation-text.ts";
+import { CharClass, classAt, normalise, originalOffset } from "./annotation-text.ts";
 import { findLinks, type Link } from "./annotation-urls.ts";
 
 /** A message taken apart once: everything the judgements look at, with constant-time questions about distance. */
@@ -35,11 +35,17 @@ export interface Reading {
 
 /** Linear in the length of the message. */
 export function readMessage(original: string): Reading {
-  const { text, folded } = normalise(original);
+  const normal = normalise(original);
+  const { text, folded } = normal;
   const marked = hasRetrieverMark(text);
   const hash = androidHash(text, marked);
   const bound = originBound(text, hash?.start ?? text.length);
-  const { links, closed: addresses } = findLinks(text);
+  const { links: found, closed: addresses } = findLinks(text);
+  // One in which a digit of another script was read as ours, or something unseen left out, leads elsewhere.
+  const links = found.filter(({ start, end, url }) => {
+    const written = original.slice(originalOffset(normal, start), originalOffset(normal, end));
+    return written.replace(/^\p{Cf}+|\p{Cf}+$/gu, "") === url;
+  });
   const closed = [
     ...addresses,
     ...(bound === undefined ? [] : [bound]),

@@ -82,7 +82,9 @@ const SPELLED: Readonly<Record<string, number>> = {
 /** What `5 min`, `1.5h`, `1h30m` or `30` probably mean, for the error to propose. */
 function guess(text: string): number | undefined {
   const compact = text.replace(/\s+/g, "").toLowerCase();
-  if (compact.length > 40 || !/^(\d+(\.\d+)?[a-z]*)+$/.test(compact)) return undefined;
+  // A number ends where its unit begins: were units optional in between, there would be 2^n ways to read n digits.
+  if (compact.length > 40 || !/^(\d+(\.\d+)?[a-z]+)*(\d+(\.\d+)?)?$/.test(compact) || compact === "")
+    return undefined;
   let total = 0;
   for (const [, amount, unit] of compact.matchAll(/(\d+(?:\.\d+)?)([a-z]*)/g)) {
     const size = Object.hasOwn(SPELLED, unit ?? "") ? SPELLED[unit ?? ""] : undefined;

@@ -127,6 +127,7 @@ async function capped(c: { req: { raw: Request } }, next: () => Promise<void>): 
   const cap = new URL(request.url).pathname === "/api/v1/media" ? UPLOAD_CAP : BODY_CAP;
   const body = await readBody(request, cap, 30_000);
   if (body === "too_large") throw new AppError("too_large", `A request is at most ${cap} bytes.`);
+  if (body === "cut_off") throw new AppError("invalid", "The body was cut off.");
   if (body === "too_slow") throw new AppError("invalid", "The body took too long.");
   c.req.raw = new Request(request.url, {
     method: request.method,

@@ -1,5 +1,5 @@
-/** Why a body was not read: over the cap, or not complete in time. */
-export type BodyProblem = "too_large" | "too_slow";
+/** Why a body was not read: over the cap, not complete in time, or cut off by whoever sent it. */
+export type BodyProblem = "too_large" | "too_slow" | "cut_off";
 
 /**
  * Reads a request's body up to `cap` bytes within `timeout` ms. A length that is announced too large is
@@ -29,6 +29,9 @@ export async function readBody(
       if (size > cap) return "too_large";
       chunks.push(step.value);
     }
+  } catch {
+    // Only reading throws: chunks that are none, or the other side has gone.
+    return "cut_off";
   } finally {
     clearTimeout(timer);
     reader.cancel().catch(() => {});

@@ -77,6 +77,7 @@ export function createPublicApp(seams: PublicSeams): Hono {
     if (mediaType !== FORM && mediaType !== "application/json") return refuse(415, `Webhooks are ${FORM}.`);
     const body = await readBody(request, BODY_CAP, BODY_TIMEOUT);
     if (body === "too_large") return refuse(413, `At most ${BODY_CAP} bytes.`, { connection: "close" });
+    if (body === "cut_off") return refuse(400, "The body was cut off.", { connection: "close" });
     if (body === "too_slow") return refuse(413, "The body took too long.", { connection: "close" });
 
     const webhook: WebhookRequest = {

@@ -1,3 +1,4 @@
+import { redactNumbers } from "../address.ts";
 import type { Problem } from "../errors.ts";
 import type { AttemptRef, InboundEvent, Media, OptOutType, StatusEvent } from "../message.ts";
 import type { Malformed } from "../webhook.ts";
@@ -112,8 +113,9 @@ function checkAddress(problems: Problem[], path: string, value: string): void {
   problems.push({ path, message: value === "" ? "is missing" : "must be a phone address" });
 }
 
+/** A little of the value; where a number stands in the place of something else, not the whole of it. */
 function quote(value: string): string {
-  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  return redactNumbers(JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value));
 }
 
 /** A whole number of at most nine digits; `absent` when there is nothing, undefined when it is none. */

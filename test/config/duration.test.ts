@@ -61,3 +61,12 @@ test("no text makes the parser throw", () => {
     ),
   );
 });
+
+test("a number without end and without a unit is read as quickly as any text", () => {
+  for (const text of [`${"9".repeat(39)}é`, "9.".repeat(19), `${"1a".repeat(19)}é`, "9".repeat(200_000)]) {
+    const start = performance.now();
+    expect(parseDuration(text).ok).toBe(false);
+    // Were each digit perhaps a number of its own, the first would take most of an hour.
+    expect(performance.now() - start).toBeLessThan(200);
+  }
+});

@@ -240,3 +240,25 @@ describe("redaction", () => {
     expect(redactCodes("Code 4821 now", { code: "4821", candidates: [] })).toBe("Code *** now");
   });
 });
+
+describe("what a stranger hides in a text", () => {
+  test("is no link: digits of another script and marks nobody sees would lead elsewhere than what was written", () => {
+    for (const text of [
+      "Confirm your sign-in: https://\u0662.example.com/verify?t=\u0663\u0664abcdef",
+      "Confirm your sign-in: https://exam\u200bple.com/verify?token=abcdef123",
+      "Confirm your sign-in: https://example.com\u202e/verify?token=abcdef123",
+    ])
+      expect(annotate(text, "MYBANK").link ?? "").not.toContain("verify");
+    const marked = "Confirm your sign-in: https://example.com/verify?token=abcdef123\u200f";
+    expect(annotate(marked, "MYBANK").link).toBe("https://example.com/verify?token=abcdef123");
+  });
+
+  test("is no code: an origin-bound line brings nothing that a terminal would obey", () => {
+    for (const token of ["12\u001b[31m34", "12\u009b34", "1234\u202e", "\u200b1234"]) {
+      const found = annotate(`Sign in\n\n@example.com #${token}`, "22000");
+      for (const { value } of found.candidates) expect(value).toMatch(/^[!-~]+$/);
+      expect(found.code ?? "0").toMatch(/^[!-~]+$/);
+    }
+    expect(annotate("Sign in\n\n@example.com #1234", "22000").code).toBe("1234");
+  });
+});
