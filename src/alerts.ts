@@ -83,6 +83,16 @@ export function createAlerts({ store, clock, log }: AlertsSeams): Alerts {
   };
 }
 
+/** Tells that an agent's tool server is down: its turns go on without these tools. */
+export function toolServerAlerts(raise: Alerts["raise"]) {
+  return ({ agent, server, reason }: Readonly<Record<"agent" | "server" | "reason", string>>): void =>
+    raise({
+      cause: `mcp.down/${agent}/${server}`,
+      message: `The tool server ${server} of the agent ${agent} is down: ${reason}. The agent answers without its tools.`,
+      fix: `It is started again when a turn needs it. If it stays down, check agents.${agent}.mcp_servers.${server}.`,
+    });
+}
+
 /** Answers true once a thing has happened `count` times within `window` ms, and then counts anew. */
 export function createBurst(clock: Clock, count: number, window: number): (key: string) => boolean {
   const counts = new Map<string, { since: number; seen: number }>();

@@ -6,6 +6,7 @@ import { addon } from "./addon.ts";
 import { createAdmission, isHeld } from "./admission.ts";
 import { createAgentRegistry } from "./agent-registry.ts";
 import { createAgent } from "./agents/create.ts";
+import { toolServerAlerts } from "./alerts.ts";
 import { createEvents, fraction } from "./app-events.ts";
 import { createLinks } from "./app-links.ts";
 import { policiesOf } from "./app-policies.ts";
@@ -152,7 +153,10 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
 
-  const agents = createAgentRegistry({ create: (agent) => createAgent(agent, seams), log });
+  const agents = createAgentRegistry({
+    create: (agent) => createAgent(agent, { ...seams, onToolServerDown: toolServerAlerts(alerts.raise) }),
+    log,
+  });
   agents.prepare(settings.agents).commit();
   let publicListener: Listener | undefined;
   let adminListener: Listener | undefined;

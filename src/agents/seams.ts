@@ -6,12 +6,20 @@ export interface AgentSeams {
   readonly fetch: Fetch;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told each time a tool server was lost or could not be started. */
+  readonly onToolServerDown?: (server: ToolServerDown) => void;
   /** All that a command sees of the service's own environment. */
   readonly env: {
     readonly PATH?: string | undefined;
     readonly HOME?: string | undefined;
     readonly LANG?: string | undefined;
   };
+}
+
+export interface ToolServerDown {
+  readonly agent: string;
+  readonly server: string;
+  readonly reason: string;
 }
 
 /** The part of `fetch` that agents use. `timeout: false` switches off Bun's idle limit of five minutes. */

@@ -155,6 +155,11 @@ for (const provider of PROVIDERS)
       ]);
       const [down] = await running.logged("mcp.down");
       expect(down?.fields.reason).toContain("exited with 9");
+      const [alert] = await running.logged("alert");
+      expect(alert?.fields).toMatchObject({
+        cause: "mcp.down/assistant/files",
+        reason: expect.stringContaining("exited with 9"),
+      });
     });
 
     test("a tool server over HTTP that dies in the middle", async () => {

@@ -40,7 +40,7 @@ export interface Reconnecting {
 export function createReconnecting(
   open: (signal: AbortSignal, onEnd: (reason: string) => void) => Promise<Connection>,
   ids: { readonly agent: string; readonly server: string },
-  { clock, log }: Pick<AgentSeams, "clock" | "log">,
+  { clock, log, onToolServerDown }: Pick<AgentSeams, "clock" | "log" | "onToolServerDown">,
 ): Reconnecting {
   const closing = new AbortController();
   const endings = new Set<Promise<void>>();
@@ -98,6 +98,7 @@ export function createReconnecting(
     const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF);
     down = { reason: failure.message, retryAt: clock.now() + backoff };
     log.warn("mcp.down", { ...ids, reason: failure.message, failures, backoff });
+    onToolServerDown?.({ ...ids, reason: failure.message });
     return failure;
   }
 
