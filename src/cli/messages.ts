@@ -107,5 +107,19 @@ function describe(item: Message): string {
   for (const media of item.media ?? []) lines.push(printable(`media ${media.content_type} ${media.url}`));
   for (const event of item.events ?? [])
     lines.push(`  ${event.at}  ${event.state}  ${printable(event.detail ?? "")}`.trimEnd());
+  if (item.turn !== undefined) lines.push(...turnLines(item.turn));
   return lines.join("\n");
+}
+
+function turnLines({ id, agent, state, attempt, usage, calls }: NonNullable<Message["turn"]>): string[] {
+  const again = attempt > 1 ? `, run ${attempt}` : "";
+  const tokens = usage === undefined ? "" : `, ${usage.input_tokens} + ${usage.output_tokens} tokens`;
+  return [
+    `turn ${id}  ${agent}  ${state}${again}${tokens}`,
+    ...calls.map(({ tool, outcome, policies, reason }) => {
+      const decided = policies === undefined ? "" : `  [${policies.join(", ") || "no policy"}]`;
+      const why = reason === undefined ? "" : `  ${shorten(printable(reason), 100)}`;
+      return `  ${printable(tool)}  ${outcome}${decided}${why}`;
+    }),
+  ];
 }

@@ -49,6 +49,23 @@ export const message = z.looseObject({
   error: z.object({ code: z.number().optional(), meaning: z.string(), fix: z.string() }).optional(),
   created_at: z.string(),
   events: z.array(z.object({ state: z.string(), at: z.string(), detail: z.string().optional() })).optional(),
+  turn: z
+    .looseObject({
+      id: z.string(),
+      agent: z.string(),
+      state: z.string(),
+      attempt: z.number(),
+      usage: z.object({ input_tokens: z.number(), output_tokens: z.number() }).optional(),
+      calls: z.array(
+        z.looseObject({
+          tool: z.string(),
+          outcome: z.string(),
+          policies: z.array(z.string()).optional(),
+          reason: z.string().optional(),
+        }),
+      ),
+    })
+    .optional(),
 });
 
 export const policy = z.looseObject({

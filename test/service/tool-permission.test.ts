@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type HttpServer, scriptedServer } from "../agents/mcp-http-servers.ts";
+import { cli } from "../support/cli.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
 
@@ -92,6 +93,10 @@ describe("a partner who may chat", () => {
     expect(byTool.remind).toMatchObject({ outcome: "refused", policies: [] });
     const [line] = await service.logged("tool.call", { tool: "home.unlock_door" });
     expect(line?.fields).toMatchObject({ outcome: "refused", policies: ["no-doors"] });
+
+    const typed = await cli(service, "messages", (await service.message(sid)).id);
+    expect(typed.out).toContain("home.unlock_door  refused  [no-doors]  Refused: This person may not");
+    expect(typed.out).toContain("home.lamp  done  [partner-lamp]");
 
     // The same conversation goes on, and what is allowed goes on working.
     model.script({ toolCalls: [call("home__lamp")] }, { text: "On again." });
