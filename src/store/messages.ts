@@ -21,7 +21,7 @@ export interface Messages {
   lastTexted(channel: string, address: string): string | undefined;
   /** The id of the inbound text with this sid. */
   inboundId(sid: string): string | undefined;
-  /** Sets the state and adds the event; an error that is not given stays as it is. */
+  /** Sets the state and adds the event; an error that is not given stays as it is, but that of `unknown`. */
   setState(seq: number, state: MessageRow["state"], at: number, why?: StateReason): void;
   /** What the carrier has told; a sid that is known stays. */
   setCarrier(seq: number, sid: string, segments: number | undefined): void;
@@ -124,7 +124,11 @@ export function createMessages(
     .prepare();
   const setState: Read<{ seq: number; state: string; error: string | null }, Moved> = db
     .update(messages)
-    .set({ state: setTo("state"), error: sql`coalesce(${setTo("error")}, ${messages.error})` })
+    .set({
+      state: setTo("state"),
+      // Why nobody knew is no error of what became of it.
+      error: sql`coalesce(${setTo("error")}, iif(${messages.state} = 'unknown', null, ${messages.error}))`,
+    })
     .where(is(messages.seq, "seq"))
     .returning({
       id: messages.id,

@@ -166,7 +166,7 @@ export function createOutbox(db: Db, parts: OutboxParts): Outbox {
       if (row.state === "sending") lose(row, now, "No answer of the carrier was recorded in time.");
       else {
         doubts.giveUp(row.message);
-        messages.addEvent(row.message, "unknown", now, UNDECIDED);
+        messages.setState(row.message, "unknown", now, { error: UNDECIDED });
         leave(row);
       }
     }
@@ -326,7 +326,10 @@ export const OPTED_OUT: Explained = {
   fix: "Only the recipient can lift this, by texting START.",
 };
 
-const UNDECIDED = "It could not be told whether the carrier has it: it is not sent again by itself.";
+const UNDECIDED: Explained = {
+  meaning: "It could not be told whether the carrier has it, so it is not sent again by itself.",
+  fix: "Look into the carrier's log, or ask the recipient; if it is missing: sms-agent messages resend ID.",
+};
 
 const GIVEN_UP: Explained = {
   meaning: "It could not be handed to the carrier for four hours and was given up.",

@@ -185,6 +185,16 @@ describe("a send whose answer was lost, and which the carrier took", () => {
     expect([(await taken(at.running)).length, (await taken(at.running, OTHER)).length]).toEqual([1, 1]);
   });
 
+  test("and which then failed, is shown as failed with what to do", async () => {
+    const at = await scene();
+    await at.running.simulator.addFault({ on: "send", kind: "failed", code: 30034, times: 1 });
+    const id = await lose(at.running, "cut_after", "hello");
+    await listed(at, 30_000, 1);
+    await at.running.logged("send.found", { message: id, state: "failed" });
+    const { state, error } = await get(at.running, id);
+    expect([state, error.code, error.fix]).toEqual(["failed", 30034, expect.stringContaining("10DLC")]);
+  });
+
   test("is found behind pages of other texts to the same phone", async () => {
     const at = await scene();
     for (let i = 0; i < 3; i++) await send(at.running, `before ${i}`);
@@ -338,7 +348,8 @@ describe("a send of which nothing can be told", () => {
     const [alert] = at.running.logs.filter((line) => line.event === "alert");
     expect(String(alert?.fields.fix)).toContain(`sms-agent messages resend ${id}`);
     expect(await taken(at.running)).toEqual(["next"]);
-    const events = (await get(at.running, id)).events;
+    const { events, error } = await get(at.running, id);
+    expect(error.fix).toContain("sms-agent messages resend");
     expect(events.at(-1)).toMatchObject({
       state: "unknown",
       detail: expect.stringContaining("not sent again"),
@@ -366,7 +377,7 @@ describe("a send of which nothing can be told", () => {
     await at.running.simulator.addFault({ on: "callback", kind: "late", delay: "300s" });
     const id = await undecided(at, "cut_after");
     await at.clock.advance(due + 50 - at.clock.now());
-    await reaches(at.running, id, "delivered");
+    expect((await reaches(at.running, id, "delivered")).error).toBeUndefined();
     expect((await at.running.api("POST", `/messages/${id}/resend`)).status).toBe(409);
   });
 

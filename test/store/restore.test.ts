@@ -81,7 +81,8 @@ async function restored(from: Source): Promise<{ readonly store: Store; readonly
 async function workOf(store: Store, now = NOW + 365 * 24 * HOUR): Promise<readonly unknown[]> {
   const claim = { now, lease: HOUR, limit: 100, channels: ["sms"] };
   await store.recover(now);
-  return [...(await store.claimTurns(claim)), ...(await store.claimSends(claim))];
+  const { looks } = await store.claimLooks(claim);
+  return [...(await store.claimTurns(claim)), ...(await store.claimSends(claim)), ...looks];
 }
 
 describe("after a restore", () => {
