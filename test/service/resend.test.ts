@@ -146,11 +146,12 @@ describe("sending again", () => {
     await reaches(id, "delivered");
   });
 
-  test("a text that came in is refused with a clear word, and so is one that is not there", async () => {
+  test("a text that came in and was answered is refused, and so is one that is not there", async () => {
     const sid = await service.admitted(PHONE, "hello");
+    await service.until(async () => (await service.message(sid)).state === "handled", "the answer");
     const { id } = await service.message(sid);
     const refused = await resend(id);
-    expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining("came in")]);
+    expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining("was answered")]);
     expect((await resend("msg_none")).status).toBe(404);
   });
 
