@@ -26,7 +26,7 @@ export type DatabaseFile =
 const MAGIC = Buffer.from("SQLite format 3\0", "latin1");
 
 /**
- * Looks at the file without changing it. `logged`: there is a write-ahead log beside it, so that the file alone
+ * Looks at the file without changing it; not for one that this process has open (see `examine.ts`). `logged`: there is a write-ahead log beside it, so that the file alone
  * need not be whole. Throws what the file system does when it cannot be read.
  */
 export function inspectDatabase(file: string, logged: boolean): DatabaseFile {

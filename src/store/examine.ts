@@ -1,7 +1,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import type Database from "better-sqlite3";
 import { AppError } from "../errors.ts";
-import { type DatabaseFile, inspectDatabase } from "./database-file.ts";
+import { type DatabaseFile, type DatabaseHeader, inspectDatabase } from "./database-file.ts";
 import { WAY_OUT } from "./failure.ts";
 import type { DataFolder } from "./folder.ts";
 import { notedGenerations } from "./generation.ts";
@@ -22,16 +22,17 @@ export function removeDatabase(database: string): void {
 }
 
 /**
- * Looks at the files of a data folder that nobody has open, before SQLite does. Answers whether there is a database.
+ * Looks at the files of a data folder that nobody has open, before SQLite does: when this process has a database open,
+ * closing its file once more would take SQLite's locks away. Answers its header, undefined where there is no database.
  * Throws AppError `unavailable` for a damaged one and `conflict` for another program's, naming file and way out.
  */
-export function examineFiles(folder: DataFolder): "missing" | "there" {
+export function examineFiles(folder: DataFolder): DatabaseHeader | undefined {
   const { database } = folder;
   const wal = `${database}-wal`;
   const found = inspectDatabase(database, hasBytes(wal));
   if (found.kind === "missing") {
     refuseRemains(database);
-    return "missing";
+    return undefined;
   }
   const { header } = sqliteOf(database, found);
   const log = inspectWal(wal, header.pageSize);
@@ -41,7 +42,7 @@ export function examineFiles(folder: DataFolder): "missing" | "there" {
     throw new AppError("unavailable", `the write-ahead log ${wal} is the log of another database`, {
       fix: WAL_FIX,
     });
-  return "there";
+  return header;
 }
 
 /** The header of what must be a database of ours. Throws as `examineFiles`. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import { checkpointNow } from "./connection.ts";
-import { APPLICATION_ID, inspectDatabase } from "./database-file.ts";
+import { APPLICATION_ID } from "./database-file.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { DataFolder } from "./folder.ts";
 
@@ -32,16 +32,18 @@ export function newGeneration(): number {
 /**
  * Marks the open database as ours and begins a new generation of it: from here on the log is empty, and what comes
  * into it is of this number. The note is written first, with the numbers from before, since a crash may come between.
- * While a backup reads, the log cannot be emptied, and the file itself stays at a number from before.
+ * While a backup reads, the log cannot be emptied, and the file itself stays at a number from before: `onDisk`, as it
+ * was before SQLite opened it.
  */
-export function beginGeneration(client: Database.Database, folder: DataFolder): void {
-  const onDisk = inspectDatabase(folder.database, true);
-  const before = [
-    ...(onDisk.kind === "sqlite" ? [onDisk.header.generation] : []),
-    Number(client.pragma("user_version", { simple: true })),
-  ];
+export function beginGeneration(
+  client: Database.Database,
+  folder: DataFolder,
+  onDisk: number | undefined,
+): void {
+  const inLog = Number(client.pragma("user_version", { simple: true }));
   const since = newGeneration();
-  writeDurably(join(folder.run, NAME), `${[...new Set([...before, since])].join(" ")}\n`);
+  const known = new Set([onDisk ?? inLog, inLog, since]);
+  writeDurably(join(folder.run, NAME), `${[...known].join(" ")}\n`);
   client.transaction(() => stamp(client, since)).immediate();
   checkpointNow(client);
 }

@@ -51,12 +51,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let client: Database.Database | undefined;
   try {
     if (binding !== undefined) removeStaleAddons(folder.run, binding);
-    if (examineFiles(folder) === "missing") createDatabase(connect, folder.database);
+    const found = examineFiles(folder);
+    if (found === undefined) createDatabase(connect, folder.database);
     client = openDatabase(connect, folder.database);
     const applied = migrate(client, MIGRATIONS, clock.now());
     if (applied.length > 0) log.info("store.migrated", { migrations: applied });
     touchTables(client);
-    beginGeneration(client, folder);
+    beginGeneration(client, folder, found?.generation);
     client.pragma("foreign_keys = ON");
     return createSqliteStore(client, { ...options, onClosed: () => lock.release() });
   } catch (error) {

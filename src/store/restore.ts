@@ -200,7 +200,7 @@ function freeName(wanted: string): string {
 function knownOptOuts(connect: Connect, folder: DataFolder): readonly OptOut[] {
   let client: Database.Database | undefined;
   try {
-    if (examineFiles(folder) === "missing") return [];
+    if (examineFiles(folder) === undefined) return [];
     client = connect(folder.database, 0);
     return optOutsIn(client);
   } catch {
