@@ -95,7 +95,8 @@ CREATE TABLE `file_marks` (
 --> statement-breakpoint
 CREATE TABLE `heartbeat` (
 	`id` integer PRIMARY KEY NOT NULL,
-	`at` integer NOT NULL
+	`at` integer NOT NULL,
+	`ballast` blob
 );
 --> statement-breakpoint
 CREATE TABLE `held_replies` (

@@ -45,6 +45,7 @@ import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
 import { createRegistry } from "./prometheus/registry.ts";
+import { createReadiness } from "./readiness.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
 import { createRemind } from "./remind.ts";
 import { createReminders } from "./reminders.ts";
@@ -138,14 +139,30 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
     timezone: () => settings.timezone,
     onChanges: createChangeLog({ log, metrics }),
-    onFailure: (error) =>
+    onFailure(error) {
+      readiness.failed(error);
       alerts.raise({
         cause: "disk",
-        message: `Nothing can be written: ${error.message}`,
+        message: `Texts are not taken in: ${error.message}`,
         fix: error.fix ?? "Check the disk that holds data_dir.",
-      }),
+      });
+    },
+    onRecovery() {
+      readiness.recovered();
+      log.info("store.writable", {});
+    },
     clock,
     log,
+  });
+  const readiness = createReadiness({
+    store,
+    policies: () => decider.list().length,
+    channels: () =>
+      Object.values(settings.channels)
+        .filter((channel) => channel.enabled)
+        .map(({ id }) => ({ id, ...channels.state(id) })),
+    configuration: () => configuration.error(),
+    clock,
   });
   const events = createEvents(() => settings, store, metrics, seams);
   const { alerts } = events;
@@ -475,6 +492,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const configuration = createConfiguration({ file: seams.configFile, prepare, clock, log });
   const operator = createOperator({
     settings: () => settings,
+    readiness: readiness.look,
     configuration,
     policy: () => decider,
     channels,

@@ -12,6 +12,7 @@ import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
 import { type PairedAddress, type Pairing, pairingLink } from "./pairing.ts";
 import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
+import type { Readiness } from "./readiness.ts";
 import { type ResendCommand, resend } from "./resend.ts";
 import type { ChannelSettings, Mode, Settings } from "./settings.ts";
 import type { MessageQuery, Page, Store } from "./store.ts";
@@ -119,13 +120,10 @@ export interface PolicyCheck {
   readonly agent?: string;
 }
 
-export interface Readiness {
-  readonly ready: boolean;
-  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly reason?: string }[];
-}
-
 export interface OperatorSeams {
   readonly settings: () => Settings;
+  /** What keeps the service from its work. */
+  readonly readiness: () => Promise<Readiness>;
   readonly configuration: Pick<Configuration, "file" | "change" | "error">;
   readonly policy: () => PolicyEngine;
   readonly channels: Channels;
@@ -362,24 +360,7 @@ export function createOperator(seams: OperatorSeams): Operator {
       const error = seams.configuration.error();
       return { ...(file === undefined ? {} : { file }), ...(error === undefined ? {} : { error }) };
     },
-    async ready() {
-      const database = await store.ping().then(
-        () => ({ name: "database", ok: true }),
-        (error: unknown) => ({ name: "database", ok: false, reason: String(error) }),
-      );
-      const states = Object.values(seams.settings().channels)
-        .filter((channel) => channel.enabled)
-        .map((channel) => {
-          const { status, reason } = channels.state(channel.id);
-          const ok = status === "connected" || status === "pairing";
-          return { name: `channel ${channel.id}`, ok, ...(ok || reason === undefined ? {} : { reason }) };
-        });
-      const working = [database, ...states];
-      // A file that is not in force is for the operator to mend; the service works on without it.
-      const error = seams.configuration.error();
-      const file = error === undefined ? [] : [{ name: "configuration", ok: false, reason: error.message }];
-      return { ready: working.every((check) => check.ok), checks: [...working, ...file] };
-    },
+    ready: seams.readiness,
   };
 }
 

@@ -1,5 +1,7 @@
 import type { CancelTimer, Clock } from "./clock.ts";
+import { AppError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { createSparse } from "./sparse.ts";
 
 /** One of the durable queues, as a worker sees it. */
 export interface Queue<Item> {
@@ -23,6 +25,8 @@ export interface Worker {
 
 /** Rows that are due but held by another row are looked at again this often, ms; a finished row wakes us sooner. */
 const RECHECK = 1_000;
+/** The same failure is logged once in this time, ms: a full disk fails every second until somebody comes. */
+const LOG_INTERVAL = 60_000;
 
 /**
  * Works a durable queue: claims what is due, at most `concurrency` at a time, sleeps until the next row is
@@ -42,6 +46,12 @@ export function startWorker<Item>(
   let again = false;
   let waiting = false;
   let stopped = false;
+  const failures = createSparse(clock, LOG_INTERVAL);
+
+  function failed(error: unknown): void {
+    const line = failures(error instanceof AppError ? error.code : String(error));
+    if (line !== undefined) log.error(`${queue.name}.failed`, { error: String(error), ...line });
+  }
 
   function wake(): void {
     if (stopped) return;
@@ -54,7 +64,7 @@ export function startWorker<Item>(
     timer = undefined;
     lastLook = look()
       .catch((error: unknown) => {
-        log.error(`${queue.name}.failed`, { error: String(error) });
+        failed(error);
         timer = clock.after(RECHECK, wake);
       })
       .finally(() => {
@@ -85,7 +95,7 @@ export function startWorker<Item>(
     const work = queue
       .run(item, abort.signal)
       .catch((error: unknown) => {
-        if (!abort.signal.aborted) log.error(`${queue.name}.failed`, { error: String(error) });
+        if (!abort.signal.aborted) failed(error);
       })
       .finally(() => {
         running.delete(work);

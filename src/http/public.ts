@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import type { MediaFile } from "../media.ts";
 import type { InboundEvent, StatusEvent } from "../message.ts";
 import type { ChannelSettings } from "../settings.ts";
+import { createSparse } from "../sparse.ts";
 import type { Malformed, WebhookReader, WebhookRequest } from "../webhook.ts";
 import { readBody } from "./body.ts";
 import { plainData } from "./guard.ts";
@@ -39,8 +40,8 @@ const PROXY_HEADERS =
 /** A browser, so a page somebody was sent to; no carrier sends these. */
 const BROWSER_HEADERS = /^(origin|sec-fetch-.*)$/i;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
-/** One line per channel for this long, ms, however many forgeries come. */
-const FORGERY_LOG_INTERVAL = 60_000;
+/** One line per channel for this long, ms, however many forgeries come, or texts that the disk does not take. */
+const LOG_INTERVAL = 60_000;
 
 /**
  * The listener the Internet reaches: webhooks, uploaded files and health, nothing else. Each step is cheaper than the next
@@ -48,7 +49,8 @@ const FORGERY_LOG_INTERVAL = 60_000;
  */
 export function createPublicApp(seams: PublicSeams): Hono {
   const app = new Hono();
-  const forgeries = new Map<string, { since: number; more: number }>();
+  const forgeries = createSparse(seams.clock, LOG_INTERVAL);
+  const failures = createSparse(seams.clock, LOG_INTERVAL);
   app.use(plainData);
   for (const base of new Set(["", seams.prefix])) {
     app.on(["GET", "HEAD"], `${base}/healthz`, (c) => c.text("ok"));
@@ -96,7 +98,9 @@ export function createPublicApp(seams: PublicSeams): Hono {
       return await inbound(webhook);
     } catch (error) {
       // Nothing was made durable, so nothing was taken: the carrier must try again.
-      seams.log.error("webhook.failed", { channel: id, error: String(error) });
+      const line = failures(`${id} ${error instanceof AppError ? error.code : String(error)}`);
+      if (line !== undefined)
+        seams.log.error("webhook.failed", { channel: id, error: String(error), ...line });
       const code = error instanceof AppError && error.code === "not_found" ? 404 : 503;
       return refuse(code, "Not accepted, try again.", code === 503 ? { "retry-after": "1" } : {});
     }
@@ -124,16 +128,11 @@ export function createPublicApp(seams: PublicSeams): Hono {
 
   /** The first one at once, the others counted, so that nobody can fill the disk with them. */
   function logForgery(channel: string, signed: boolean): void {
-    const now = seams.clock.now();
-    const known = forgeries.get(channel);
-    if (known !== undefined && now - known.since < FORGERY_LOG_INTERVAL) {
-      known.more += 1;
-      return;
-    }
-    forgeries.set(channel, { since: now, more: 0 });
+    const line = forgeries(channel);
+    if (line === undefined) return;
     seams.log.warn("webhook.signature", {
       channel,
-      ...(known === undefined || known.more === 0 ? {} : { more: known.more }),
+      ...line,
       signed,
       fix: "Compare server.public_url with the URL Twilio calls, and the auth token with the account's.",
     });

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { AppError } from "../errors.ts";
+import { fileReason } from "./failure.ts";
 
 // SQLite's native part cannot be loaded from inside the binary, so it is written to the data folder. Its name
 // holds its own SHA-256, and a file that is already there is only used when its content has that hash:
@@ -15,14 +16,15 @@ export function unpackAddon(embedded: string, run: string): string {
   const bytes = readFileSync(embedded);
   const hash = createHash("sha256").update(bytes).digest("hex");
   const target = join(run, `sqlite-${hash}.node`);
+  const temporary = `${target}.${randomBytes(8).toString("hex")}.tmp`;
   try {
     if (!isIntact(target, hash)) {
-      const temporary = `${target}.${randomBytes(8).toString("hex")}.tmp`;
       writeFileSync(temporary, bytes, { mode: 0o600, flag: "wx", flush: true });
       renameSync(temporary, target);
     }
   } catch (error) {
-    throw new AppError("unavailable", `cannot write ${target}: ${String(error)}`, {
+    rmSync(temporary, { force: true });
+    throw new AppError("unavailable", `cannot write ${target}: ${fileReason(error)}`, {
       fix: "Give the service's user write access to data_dir, and free space on its disk.",
       cause: error,
     });

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
 import { readStart } from "./database-file.ts";
 import { filesOf } from "./examine.ts";
-import { fileCode } from "./failure.ts";
+import { fileCode, fileReason } from "./failure.ts";
 
 /**
  * The file a backup is to be written to, links followed. Throws AppError `conflict` where something is there that it
@@ -71,7 +71,7 @@ function statOf(path: string): Stats | undefined {
 }
 
 function unusable(path: string, error: unknown): AppError {
-  return new AppError("unavailable", `${path} cannot be used: ${reasonOf(error)}`, {
+  return new AppError("unavailable", `${path} cannot be used: ${fileReason(error)}`, {
     fix: "Name a file in a folder that exists and that you may write to.",
   });
 }
@@ -124,23 +124,5 @@ function isAlive(id: number): boolean {
     return process.kill(id, 0);
   } catch (error) {
     return fileCode(error) === "EPERM";
-  }
-}
-
-export function reasonOf(error: unknown): string {
-  switch (fileCode(error)) {
-    case "ENOENT":
-      return "it does not exist";
-    case "ENOTDIR":
-      return "it is no folder";
-    case "EACCES":
-    case "EPERM":
-      return "permission denied";
-    case "EROFS":
-      return "the disk is read-only";
-    case "ENOSPC":
-      return "the disk is full";
-    default:
-      return error instanceof Error ? error.message : String(error);
   }
 }

@@ -3,13 +3,13 @@ import { dirname } from "node:path";
 import type Database from "better-sqlite3";
 import { AppError } from "../errors.ts";
 import { unpackAddon } from "./addon.ts";
-import { backupTarget, demandSpace, partialName, reasonOf, stalePartials } from "./backup-target.ts";
+import { backupTarget, demandSpace, partialName, stalePartials } from "./backup-target.ts";
 import { type Connect, connector } from "./connection.ts";
 import { type Contents, contentsOf, demandWhole, hasTable } from "./contents.ts";
 import { inspectDatabase } from "./database-file.ts";
 import { syncFile, syncFolder } from "./durable-file.ts";
 import { examineFiles, sqliteOf } from "./examine.ts";
-import { fileCode, isDiskFailure, sqliteCode, unavailable, WAY_OUT } from "./failure.ts";
+import { fileCode, fileReason, isDiskFailure, sqliteCode, unavailable, WAY_OUT } from "./failure.ts";
 import { type DataFolder, databaseIn, prepareFolder } from "./folder.ts";
 import { newGeneration, stamp } from "./generation.ts";
 import { isInUse } from "./lock.ts";
@@ -124,7 +124,7 @@ function explained(error: unknown, database: string, file: string): unknown {
     });
   if (isDiskFailure(error)) return unavailable(error, database);
   if (fileCode(error) !== undefined)
-    return new AppError("unavailable", `${file} cannot be written: ${reasonOf(error)}`, {
+    return new AppError("unavailable", `${file} cannot be written: ${fileReason(error)}`, {
       fix: "Name a file in a folder that you may write to.",
       cause: error,
     });

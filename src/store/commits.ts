@@ -11,10 +11,10 @@ export interface Commits {
    */
   write<T>(work: () => T): Promise<T>;
   /**
-   * As `write`, to find out whether the disk takes anything. Rejects as well while the last commit with real
-   * writes was refused: a full disk still takes a write that needs no room.
+   * As `write`, to find out whether the disk takes anything. `hard`: it has refused something, and only a write that
+   * needs room can show that it takes texts again, since a full disk still takes one that needs none.
    */
-  probe(work: () => void): Promise<void>;
+  probe(work: (hard: boolean) => void): Promise<void>;
   /** Commits what waits; every later write is refused. */
   close(): void;
 }
@@ -26,10 +26,11 @@ export interface CommitOptions {
   readonly onCommit?: () => void;
   /** Called when the disk has lost a commit. */
   readonly onFailure?: (error: AppError) => void;
+  /** Called when the disk takes writes again. */
+  readonly onRecovery?: () => void;
 }
 
 interface Job {
-  readonly probe: boolean;
   /** Does the work and answers how to tell the caller. */
   readonly run: () => () => void;
   readonly reject: (error: unknown) => void;
@@ -41,7 +42,8 @@ interface Job {
  * commit.
  */
 export function createCommits(client: Database.Database, options: CommitOptions = {}): Commits {
-  const { limit = 256, onCommit = () => {}, onFailure = () => {} } = options;
+  const { limit = 256, onCommit = () => {}, onFailure = () => {}, onRecovery = () => {} } = options;
+  const changes = client.prepare<[], number>("SELECT total_changes()").pluck();
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
   const rollback = client.prepare("ROLLBACK");
@@ -69,6 +71,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
     const jobs = waiting.slice(0, limit);
     waiting = waiting.slice(limit);
     const settle: (() => void)[] = [];
+    const before = refused === undefined ? 0 : changes.get();
     try {
       if (client.inTransaction) rollback.run(); // a rollback that failed before
       begin.run();
@@ -76,7 +79,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
       commit.run();
     } catch (error) {
       const failure = isDiskFailure(error) ? unavailable(error, client.name) : error;
-      if (failure instanceof AppError && jobs.some((job) => !job.probe)) refused = failure;
+      if (failure instanceof AppError) refused = failure;
       for (const job of jobs) job.reject(failure);
       if (failure instanceof AppError) onFailure(failure);
       try {
@@ -86,7 +89,10 @@ export function createCommits(client: Database.Database, options: CommitOptions 
       }
       return;
     }
-    if (jobs.some((job) => !job.probe)) refused = undefined;
+    if (refused !== undefined && changes.get() !== before) {
+      refused = undefined;
+      onRecovery();
+    }
     onCommit();
     for (const tell of settle) tell();
   }
@@ -108,22 +114,18 @@ export function createCommits(client: Database.Database, options: CommitOptions 
   }
 
   return {
-    write: (work) => enqueue(work, false),
-    async probe(work) {
-      await enqueue(work, true);
-      if (refused !== undefined) throw refused;
-    },
+    write: enqueue,
+    probe: (work) => enqueue(() => work(refused !== undefined)),
     close() {
       closed = true;
       while (waiting.length > 0) commitNext();
     },
   };
 
-  function enqueue<T>(work: () => T, probe: boolean): Promise<T> {
+  function enqueue<T>(work: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (closed) return reject(new AppError("unavailable", "the database is closed"));
       waiting.push({
-        probe,
         run: () => {
           const result = work();
           return () => resolve(result);

@@ -1,3 +1,5 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { AppError } from "../errors.ts";
 
 /** SQLite's result code of an error, `SQLITE_FULL` or an extended one like `SQLITE_IOERR_FSYNC`. */
@@ -26,6 +28,16 @@ export function unavailable(error: unknown, file: string): AppError {
   });
 }
 
+/** Bytes that must be free: without them a small write may still succeed, and the next text does not. */
+const ROOM = 1024 * 1024;
+
+/** Throws AppError `unavailable` when the disk that holds a file is as good as full. */
+export function demandRoom(file: string): void {
+  const { bavail, bsize } = statfsSync(dirname(file));
+  if (bavail * bsize >= ROOM) return;
+  throw new AppError("unavailable", `the disk that holds ${file} is full`, { fix: fixFor("SQLITE_FULL") });
+}
+
 function fixFor(code: string): string {
   if (code.startsWith("SQLITE_FULL")) return "Free space on the disk that holds data_dir.";
   if (
@@ -47,4 +59,24 @@ export const WAY_OUT =
 /** Node's code of a failed file operation (`EACCES`, `ENOSPC`…). */
 export function fileCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+/** What a failed file operation says, in words. */
+export function fileReason(error: unknown): string {
+  switch (fileCode(error)) {
+    case "ENOENT":
+      return "it does not exist";
+    case "ENOTDIR":
+    case "EEXIST":
+      return "there is a file in the way";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "EROFS":
+      return "the disk is read-only";
+    case "ENOSPC":
+      return "the disk is full";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
 }

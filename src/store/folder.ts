@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../errors.ts";
-import { fileCode } from "./failure.ts";
+import { fileReason } from "./failure.ts";
 
 export interface DataFolder {
   readonly path: string;
@@ -37,27 +37,10 @@ export function prepareFolder(path: string): DataFolder {
       chmodSync(folder.database, 0o600);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError("unavailable", `cannot use the data folder ${path}: ${reasonOf(error)}`, {
+    throw new AppError("unavailable", `cannot use the data folder ${path}: ${fileReason(error)}`, {
       fix: "Give the service's user write access to it, or set data_dir to another folder.",
       cause: error,
     });
   }
   return folder;
-}
-
-function reasonOf(error: unknown): string {
-  switch (fileCode(error)) {
-    case "EACCES":
-    case "EPERM":
-      return "permission denied";
-    case "EROFS":
-      return "the disk is read-only";
-    case "ENOSPC":
-      return "the disk is full";
-    case "ENOTDIR":
-    case "EEXIST":
-      return "there is a file in the way";
-    default:
-      return error instanceof Error ? error.message : String(error);
-  }
 }

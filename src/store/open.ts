@@ -30,6 +30,8 @@ export interface StoreOptions {
   readonly timezone?: () => string;
   /** Called when a commit was lost because of the disk. */
   readonly onFailure?: (error: AppError) => void;
+  /** Called when the disk takes writes again after that. */
+  readonly onRecovery?: () => void;
   /** Told what each write has changed, once it is on disk. */
   readonly onChanges?: OnChanges;
   readonly clock: Clock;

@@ -5,13 +5,13 @@ import { drizzle } from "drizzle-orm/better-sqlite3";
 import { AppError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import { unpackAddon } from "./addon.ts";
-import { demandSpace, reasonOf } from "./backup-target.ts";
+import { demandSpace } from "./backup-target.ts";
 import { type Connect, connector, openDatabase } from "./connection.ts";
 import { type Contents, contentsOf, demandWhole, hasTable } from "./contents.ts";
 import { inspectDatabase } from "./database-file.ts";
 import { syncFile, syncFolder } from "./durable-file.ts";
 import { examineFiles, filesOf, removeDatabase, restoringName } from "./examine.ts";
-import { fileCode, isDiskFailure, unavailable } from "./failure.ts";
+import { fileCode, fileReason, isDiskFailure, unavailable } from "./failure.ts";
 import { type DataFolder, prepareFolder } from "./folder.ts";
 import { newGeneration, stamp } from "./generation.ts";
 import { lockFolder } from "./lock.ts";
@@ -78,7 +78,7 @@ export function restoreDatabase(options: RestoreOptions): RestoreReport {
     if (error instanceof AppError) throw error;
     if (isDiskFailure(error)) throw unavailable(error, options.file);
     if (fileCode(error) === undefined) throw error;
-    throw new AppError("unavailable", `${options.file} cannot be restored: ${reasonOf(error)}`, {
+    throw new AppError("unavailable", `${options.file} cannot be restored: ${fileReason(error)}`, {
       fix: "Give the user of the service read access to the backup and write access to data_dir, and free space.",
       cause: error,
     });
@@ -98,7 +98,7 @@ function refuseUnfit(file: string, named: string): void {
     found = inspectDatabase(file, statSync(`${file}-wal`, { throwIfNoEntry: false }) !== undefined);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError("unavailable", `${named} cannot be read: ${reasonOf(error)}`, {
+    throw new AppError("unavailable", `${named} cannot be read: ${fileReason(error)}`, {
       fix: "Give the user of the service read access to it.",
     });
   }

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import {
+  blob,
   customType,
   index,
   integer,
@@ -630,6 +631,8 @@ export const usage = sqliteTable(
 export const heartbeat = sqliteTable("heartbeat", {
   id: integer("id").primaryKey(),
   at: integer("at").notNull(),
+  /** Written where it has to be known whether there is room. */
+  ballast: blob("ballast", { mode: "buffer" }),
 });
 
 /** What has happened to the file itself: when the backup it comes from was made, and when that was restored. */

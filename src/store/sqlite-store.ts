@@ -19,7 +19,7 @@ import { createDelivery, deliveryOf } from "./delivery.ts";
 import { createDepths } from "./depths.ts";
 import { createDoubts } from "./doubts.ts";
 import { createEvents, type Referents } from "./events.ts";
-import { isDiskFailure, unavailable } from "./failure.ts";
+import { demandRoom, isDiskFailure, unavailable } from "./failure.ts";
 import { createJudgements, settleJudgement } from "./judgements.ts";
 import { createLooks } from "./looks.ts";
 import { createMessageList, messageOf } from "./message-list.ts";
@@ -51,11 +51,16 @@ export interface SqliteStoreOptions {
   readonly log: Log;
   /** Called when a commit was lost because of the disk. */
   readonly onFailure?: (error: AppError) => void;
+  /** Called when the disk takes writes again after that. */
+  readonly onRecovery?: () => void;
   /** Told what each write has changed, once it is on disk. */
   readonly onChanges?: OnChanges;
   /** Called once, when the database is closed. */
   readonly onClosed?: () => void;
 }
+
+/** More than the largest text and what comes with it. */
+const BALLAST = Buffer.alloc(128 * 1024);
 
 /** The store over an open and migrated database. */
 export function createSqliteStore(client: Database.Database, options: SqliteStoreOptions): Store {
@@ -64,6 +69,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     log,
     senderOf = () => undefined,
     onFailure = () => {},
+    onRecovery = () => {},
     onClosed = () => {},
     onChanges = () => {},
   } = options;
@@ -75,6 +81,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       events.committed();
     },
     onFailure,
+    onRecovery,
   });
   const events = createEvents(db);
   const changes = createChanges();
@@ -142,10 +149,13 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       return row && conversationOf(row);
     },
   };
-  const beat: Write<{ at: number }> = db
+  const beat: Write<{ at: number; ballast: Buffer | null }> = db
     .insert(heartbeat)
-    .values({ id: 1, at: param("at") })
-    .onConflictDoUpdate({ target: heartbeat.id, set: { at: sql`excluded.at` } })
+    .values({ id: 1, at: param("at"), ballast: param("ballast") })
+    .onConflictDoUpdate({
+      target: heartbeat.id,
+      set: { at: sql`excluded.at`, ballast: sql`excluded.ballast` },
+    })
     .prepare();
 
   const restored: Read<Record<string, never>, { at: number }> = db
@@ -167,7 +177,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     try {
       return query();
     } catch (error) {
-      throw isDiskFailure(error) ? unavailable(error, client.name) : error;
+      if (!isDiskFailure(error)) throw error;
+      const failure = unavailable(error, client.name);
+      onFailure(failure);
+      throw failure;
     }
   }
 
@@ -389,7 +402,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       await read(() => checkpoints.sweep());
       return more;
     },
-    ping: () => commits.probe(() => void beat.run({ at: clock.now() })),
+    async ping() {
+      await commits.probe((hard) => void beat.run({ at: clock.now(), ballast: hard ? BALLAST : null }));
+      demandRoom(client.name);
+    },
     async close() {
       if (!client.open) return;
       commits.close();

@@ -426,8 +426,17 @@ describe("the public listener", () => {
     const response = await raw(`${running.publicUrl}/readyz`, { method: "GET" });
     expect([response.status, await response.text()]).toEqual([200, "ready"]);
     const release = lockDatabase(running);
+    // What was found out a moment ago counts until something was refused.
+    expect((await running.webhook(inboundParameters(running))).status).toBe(503);
     const locked = await raw(`${running.publicUrl}/readyz`, { method: "GET" });
-    release();
     expect([locked.status, await locked.text()]).toEqual([503, "not ready"]);
+    const details = await fetch(`${running.adminUrl}/readyz`, {
+      headers: { authorization: `Bearer ${running.token}` },
+    });
+    expect(details.status).toBe(503);
+    expect(await details.text()).toContain("SQLITE_BUSY");
+    release();
+    expect((await running.webhook(inboundParameters(running))).status).toBe(200);
+    expect((await raw(`${running.publicUrl}/readyz`, { method: "GET" })).status).toBe(200);
   });
 });

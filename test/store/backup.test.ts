@@ -148,7 +148,7 @@ describe("a backup", () => {
     );
     expect(refusedBackup(folder, join(elsewhere, "dangling")).message).toContain("leads nowhere");
     expect(refusedBackup(folder, join(elsewhere, "no", "b")).message).toContain("does not exist");
-    expect(refusedBackup(folder, join(database, "b")).message).toContain("it is no folder");
+    expect(refusedBackup(folder, join(database, "b")).message).toContain("there is a file in the way");
     expect(inside(database, (db) => db.pragma("quick_check", { simple: true }))).toBe("ok");
   });
 
