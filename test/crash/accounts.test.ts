@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { type Books, balance, type InboundRow, type OutboundRow, type SentText, textOf } from "./accounts.ts";
 import type { CarriedText } from "./carrier.ts";
 import type { Run } from "./far-ends.ts";
+import { reminderOf } from "./model.ts";
 
 const ADA = "+15552000001";
 const BEN = "+15553000002";
@@ -61,6 +62,7 @@ function books(more: Partial<Books>): Books {
     inbound: [],
     outbound: [],
     runs: [],
+    reminders: new Map(),
     stopped: new Map(),
     claims: new Map(),
     codes: [],
@@ -179,6 +181,22 @@ test("an agent may be asked again under the same turn, and under no other", () =
   expect(rulesOf({ ...one, runs: [run("a", [1]), run("a", [1])] })).toEqual([]);
   expect(rulesOf({ ...one, runs: [run("a", [1]), run("b", [1])] })).toEqual(["run twice"]);
   expect(rulesOf({ ...one, runs: [{ ...run("a", [1]), webhookId: "b" }] })).toEqual(["two ids"]);
+});
+
+test("a reminder that was set comes once", () => {
+  const reminders = new Map([[7, "set" as const]]);
+  const row = { text: reminderOf(7) };
+  expect(rulesOf({ reminders })).toEqual(["reminder lost"]);
+  expect(rulesOf({ reminders, settled: false })).toEqual([]);
+  expect(rulesOf({ reminders, outbound: [reply(7, "delivered", row)] })).toEqual([]);
+  expect(rulesOf({ reminders, outbound: [reply(7, "delivered", row), reply(7, "unknown", row)] })).toEqual([
+    "reminder twice",
+  ]);
+  const twice = new Map([[ADA, [carried(reminderOf(7)), carried(reminderOf(7))]]]);
+  expect(rulesOf({ reminders, outbound: [reply(7, "delivered", row)], carried: twice })).toEqual([
+    "reminder twice",
+  ]);
+  expect(rulesOf({ reminders: new Map([[7, "unknown" as const]]) })).toEqual([]);
 });
 
 test("a send after STOP, an event that was not told and a code for two are found", () => {

@@ -1,5 +1,6 @@
 import type { CarriedText } from "./carrier.ts";
 import type { Run, ToldEvent } from "./far-ends.ts";
+import { type ReminderOutcome, remindersIn } from "./model.ts";
 
 /** A text that a phone sent: its body holds its number as `#17#`. */
 export interface SentText {
@@ -47,6 +48,8 @@ export interface Books {
   readonly inbound: readonly InboundRow[];
   readonly outbound: readonly OutboundRow[];
   readonly runs: readonly Run[];
+  /** What the language model was told of its reminders, by the number of the text. */
+  readonly reminders: ReadonlyMap<number, ReminderOutcome>;
   /** What the webhook consumer was told; undefined where there was none. */
   readonly events?: ReadonlyMap<string, ToldEvent>;
   /** Phones that sent STOP, and when that was acknowledged. */
@@ -84,6 +87,8 @@ export const RULES = {
   "run twice": "one text was given to an agent in two turns",
   "two ids": "a turn came under a webhook-id that is not its own",
   "out of order": "a reply overtook one to an earlier text of the same phone",
+  "reminder lost": "a reminder that was set did not come",
+  "reminder twice": "a reminder came more than once",
   "after STOP": "a text was sent to a phone that had opted out",
   "event missing": "the webhook consumer was not told of a text",
   "event twice": "the webhook consumer was told of one text under two ids",
@@ -118,6 +123,8 @@ export interface Accounts {
   readonly arrived: number;
   readonly codes: number;
   readonly claimed: number;
+  /** Reminders the model was told are set. */
+  readonly reminders: number;
   readonly violations: readonly Violation[];
 }
 
@@ -241,6 +248,8 @@ export function balance(books: Books): Accounts {
     }
   }
 
+  checkReminders(books, violated);
+
   const claimed = new Map<string, number>();
   for (const code of books.claims.values())
     if (code !== undefined) claimed.set(code, (claimed.get(code) ?? 0) + 1);
@@ -258,8 +267,27 @@ export function balance(books: Books): Accounts {
     arrived,
     codes: books.codes.length,
     claimed: claimed.size,
+    reminders: [...books.reminders.values()].filter((outcome) => outcome === "set").length,
     violations,
   };
+}
+
+/** Each reminder makes one text, which the carrier is given at most once. */
+function checkReminders(books: Books, violated: (rule: Rule, about: string) => void): void {
+  const count = (texts: Iterable<string>) => {
+    const times = new Map<number, number>();
+    for (const text of texts)
+      for (const number of remindersIn(text)) times.set(number, (times.get(number) ?? 0) + 1);
+    return times;
+  };
+  const written = count(books.outbound.map(({ text }) => text));
+  const carried = count([...books.carried.values()].flat().map(({ text }) => text));
+  for (const number of new Set([...written.keys(), ...carried.keys()]))
+    if ((written.get(number) ?? 0) > 1 || (carried.get(number) ?? 0) > 1)
+      violated("reminder twice", `~${number}~`);
+  if (!books.settled) return;
+  for (const [number, outcome] of books.reminders)
+    if (outcome === "set" && !written.has(number)) violated("reminder lost", `~${number}~`);
 }
 
 export function describeFate(fate: Fate): string {

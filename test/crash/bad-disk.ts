@@ -119,7 +119,7 @@ export async function badDisk(program: string, folder: string, dice: Dice): Prom
 
     service = rig.start();
     await rig.ready(service);
-    await settle(rig, load, 240_000);
+    await settle(rig, load, { patience: 300_000, unclear: true });
     await rig.stop(service);
     const sound = integrityOf(rig.database);
     if (sound !== "ok") violations.push({ rule: "damaged", about: sound });

@@ -12,6 +12,9 @@ export interface Unfinished {
   readonly inbound: number;
   readonly turns: number;
   readonly outbox: number;
+  /** Of those, texts that wait for nothing unclear. */
+  readonly clear: number;
+  readonly reminders: number;
   /** Events that the webhook consumer was not told of yet. */
   readonly events: number;
 }
@@ -51,7 +54,13 @@ export function readUnfinished(file: string): Unfinished {
     return {
       inbound: count("SELECT count(*) AS n FROM messages WHERE direction = 'inbound'"),
       turns: count("SELECT count(*) AS n FROM turns WHERE ended_at IS NULL"),
+      reminders: count("SELECT count(*) AS n FROM reminders"),
       outbox: count("SELECT count(*) AS n FROM outbox"),
+      clear: count(
+        `SELECT count(*) AS n FROM outbox WHERE NOT EXISTS (SELECT 1 FROM outbox AS before
+           WHERE before.channel = outbox.channel AND before.recipient = outbox.recipient
+             AND before.state = 'unknown')`,
+      ),
       events: count(
         "SELECT count(*) AS n FROM events, webhooks WHERE events.seq > position AND type = 'message.received'",
       ),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { numbersIn, textOf } from "./accounts.ts";
 import type { Dice } from "./dice.ts";
+import { createModel, type Model } from "./model.ts";
 
 /** One call of the http agent. */
 export interface Run {
@@ -19,8 +20,11 @@ export interface ToldEvent {
   readonly message: string;
 }
 
-/** What lies behind the service: an http agent and a consumer of webhooks, and what they have seen. */
+/** What lies behind the service: an http agent, a language model, a consumer of webhooks, and what they have seen. */
 export interface FarEnds {
+  /** For `base_url`. */
+  readonly modelUrl: string;
+  readonly reminders: Model["reminders"];
   readonly agentUrl: string;
   readonly consumerUrl: string;
   readonly runs: readonly Run[];
@@ -44,6 +48,7 @@ export function openFarEnds(dice: Dice, moody: number): FarEnds {
   /** How each turn is answered, the same when it is asked again. */
   const moods = new Map<string, "reply" | "slow" | "silence" | "error_first">();
   const failed = new Set<string>();
+  const model = createModel(dice);
   let posts = 0;
 
   async function agent(request: Request): Promise<Response> {
@@ -81,12 +86,23 @@ export function openFarEnds(dice: Dice, moody: number): FarEnds {
     hostname: "127.0.0.1",
     port: 0,
     idleTimeout: 60,
-    fetch: (request) => (new URL(request.url).pathname === "/agent" ? agent(request) : consumer(request)),
+    fetch(request) {
+      switch (new URL(request.url).pathname) {
+        case "/agent":
+          return agent(request);
+        case "/events":
+          return consumer(request);
+        default:
+          return model.complete(request);
+      }
+    },
   });
   const url = `http://127.0.0.1:${server.port}`;
   return {
     agentUrl: `${url}/agent`,
     consumerUrl: `${url}/events`,
+    modelUrl: `${url}/v1`,
+    reminders: model.reminders,
     runs,
     events,
     posts: () => posts,

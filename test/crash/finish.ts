@@ -8,6 +8,13 @@ export interface PhonesSide {
   readonly texts: readonly SentText[];
   readonly phones: () => readonly string[];
   readonly stops: ReadonlyMap<string, string>;
+  /** Texts that are in none of these, as codes. */
+  readonly others?: () => number;
+}
+
+/** How many texts the service is to have in the end. */
+export function textsOf(load: PhonesSide): number {
+  return load.texts.length + load.stops.size + (load.others?.() ?? 0);
 }
 
 /** Resolves once every channel is connected. */
@@ -21,22 +28,26 @@ export async function connected(rig: Rig): Promise<void> {
   }
 }
 
-/** Waits until nothing is left to do. */
+/**
+ * Waits until nothing is left to do; with `unclear` false, not for sends of which it is not known yet whether they went
+ * out, nor for reminders: that takes minutes.
+ */
 export async function settle(
   rig: Rig,
   load: PhonesSide,
-  patience: number,
+  { patience, unclear }: { readonly patience: number; readonly unclear: boolean },
   alsoDone: () => boolean = () => true,
 ): Promise<{ readonly done: boolean; readonly left: string }> {
   const end = Date.now() + patience;
   for (;;) {
-    const { inbound, turns, outbox, events } = readUnfinished(rig.database);
-    const expected = load.texts.length + load.stops.size;
-    const done = inbound >= expected && turns + outbox + events === 0 && alsoDone();
+    const { inbound, turns, outbox, clear, reminders, events } = readUnfinished(rig.database);
+    const expected = textsOf(load);
+    const left = turns + events + (unclear ? outbox + reminders : clear);
+    const done = inbound >= expected && left === 0 && alsoDone();
     if (done || Date.now() > end)
       return {
         done,
-        left: `${expected - inbound} texts to come, ${turns} turns, ${outbox} sends, ${events} events`,
+        left: `${expected - inbound} texts to come, ${turns} turns, ${outbox} sends, ${reminders} reminders, ${events} events`,
       };
     await Bun.sleep(250);
   }
@@ -61,6 +72,7 @@ export async function booksOf(
     carried,
     ...readWritten(rig.database),
     runs: rig.farEnds.runs,
+    reminders: rig.farEnds.reminders,
     ...(rig.consumed ? { events: rig.farEnds.events } : {}),
     stopped,
     claims: waiters.claims,

@@ -39,7 +39,7 @@ export async function firstStart(program: string, folder: string, dice: Dice, ki
     });
     await Bun.sleep(500);
     await load.stop();
-    await settle(rig, load, 20_000);
+    await settle(rig, load, { patience: 60_000, unclear: true });
     await rig.stop(service);
     const accounts = balance(await booksOf(rig, load, true));
     const sound = integrityOf(rig.database);

@@ -17,6 +17,7 @@ export function reportUnderLoad(run: UnderLoad): string {
     ...rowsOf(accounts),
     ["events the webhook consumer took", run.eventPosts],
     ["codes texted", `${accounts.codes}, ${accounts.claimed} given to one who waited`],
+    ["reminders set", `${accounts.reminders}, each sent once`],
     ["time", `${Math.round(run.seconds)} s`],
   ];
   return `\n${tableOf(rows)}\n${reasonsOf(accounts)}${violationsOf(run.violations)}`;

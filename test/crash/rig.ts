@@ -13,7 +13,7 @@ export interface RigChannel {
   readonly number: string;
   readonly mode: "message" | "signal";
   readonly inbound: "webhook" | "poll";
-  readonly agent: "echo" | "hook";
+  readonly agent: "echo" | "hook" | "assistant";
   readonly debounce: string;
 }
 
@@ -90,6 +90,13 @@ export async function openRig(options: RigOptions): Promise<Rig> {
     },
   });
   const config = join(folder, "sms.yaml");
+  mkdirSync(join(folder, "policies"), { recursive: true });
+  writeFileSync(
+    join(folder, "policies", "reminders.cedar"),
+    `@id("anyone-reminds")
+permit (principal, action == Policy::Action::"invoke_tool", resource == Policy::Tool::"remind");
+`,
+  );
   writeFileSync(
     config,
     `server: { listen: "127.0.0.1:${publicPort}", public_url: "${frontDoor.url}" }
@@ -104,6 +111,8 @@ channels:
 ${channels.map(channelYaml).join("")}agents:
   echo: { type: echo }
   hook: { type: http, url: "${farEnds.agentUrl}" }
+  assistant: { type: llm, provider: openai-compatible, base_url: "${farEnds.modelUrl}", model: scripted, tools: [remind] }
+policies: ./policies
 ${options.consumer === false ? "" : `webhooks:\n  - { url: "${farEnds.consumerUrl}", secret: ${TOKEN}, events: [message.received] }\n`}limits: { sender_per_minute: 10000, segments_per_day: 10000000 }
 retention: { messages: 90d, denied: 7d, codes: 1m }
 log: { level: ${options.logLevel ?? "info"}, format: json }

@@ -91,7 +91,7 @@ const underLoad = async () =>
     kills: kills - first,
     time: minutes * 60_000,
     rate,
-    settle: { patience: 300_000, demanded: true },
+    settle: { patience: 300_000, unclear: true },
     purges: Math.min(3, Math.floor(kills / 50)),
     note,
   });

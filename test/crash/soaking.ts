@@ -144,6 +144,7 @@ export async function soak(options: SoakOptions): Promise<Soak> {
       carried: collected.carried,
       ...readWritten(rig.database),
       runs: rig.farEnds.runs,
+      reminders: rig.farEnds.reminders,
       stopped: new Map(
         [...load.stops].map(([phone, sid]) => [phone, rig.acknowledged.get(sid) ?? Number.POSITIVE_INFINITY]),
       ),

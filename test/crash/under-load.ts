@@ -1,11 +1,12 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Accounts, balance, type Violation } from "./accounts.ts";
 import { integrityOf, readUnfinished } from "./database.ts";
 import type { Dice } from "./dice.ts";
-import { booksOf, connected, endedByItself, settle } from "./finish.ts";
+import { booksOf, connected, endedByItself, settle, textsOf } from "./finish.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";
+import { ECHO } from "./phase.ts";
 import type { Logged } from "./processes.ts";
 import { openRig, type Rig, type RigChannel } from "./rig.ts";
 import { startWaiters } from "./waiters.ts";
@@ -57,21 +58,13 @@ export interface UnderLoadOptions {
   /** The kills stop after this long, ms, even when there are fewer. */
   readonly time: number;
   readonly rate: number;
-  /** How long what is left may take after the last kill, ms; of it, whether its end is waited for and demanded. */
-  readonly settle: { readonly patience: number; readonly demanded: boolean };
+  /** How long what is left may take after the last kill, ms, and whether what is unclear is waited for too. */
+  readonly settle: { readonly patience: number; readonly unclear: boolean };
   /** Kills while it purges; each takes half a minute. */
   readonly purges: number;
   readonly note: (line: string) => void;
 }
 
-const ECHO: RigChannel = {
-  name: "echoing",
-  number: "+15550100001",
-  mode: "message",
-  inbound: "webhook",
-  agent: "echo",
-  debounce: "0s",
-};
 const HOOKED: RigChannel = {
   ...ECHO,
   name: "hooked",
@@ -82,15 +75,17 @@ const HOOKED: RigChannel = {
 const POLLED: RigChannel = { ...ECHO, name: "polled", number: "+15550100003", inbound: "poll" };
 const CODES: RigChannel = { ...ECHO, name: "codes", number: "+15550100004", mode: "signal" };
 const SWITCHED: RigChannel = { ...ECHO, name: "switched", number: "+15550100005" };
+const ASSISTED: RigChannel = { ...ECHO, name: "assisted", number: "+15550100006", agent: "assistant" };
 const WEIGHTS = [
   [5, ECHO],
   [5, HOOKED],
+  [1, ASSISTED],
   [1, POLLED],
   [1, SWITCHED],
 ] as const;
 
-/** A service lives this long before it is killed, ms from its start. */
-const LIFE = { least: 50, most: 3_400 };
+/** A service is killed within this of its first answer, ms. */
+const LIFE = 2_500;
 /** The service looks for what is too old this long after it has started to listen, ms. */
 const HOUSEKEEPING = 30_000;
 /** A text is in the carrier's list after this long, ms: the longest lag among the faults. */
@@ -103,7 +98,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
   const rig = await openRig({
     program: options.program,
     folder: options.folder,
-    channels: [ECHO, HOOKED, POLLED, CODES, SWITCHED],
+    channels: [ECHO, HOOKED, ASSISTED, POLLED, CODES, SWITCHED],
     dice,
     moody: 0.12,
     lose: () => (calm ? 0 : 0.02),
@@ -126,6 +121,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
       textsPerPhone: 8,
     });
     const waiters = startWaiters(rig, CODES, dice);
+    const phones = { ...load, others: () => waiters.codes.length };
     const kills = { ...NO_KILLS };
     const violations: Violation[] = [];
     let early = 0;
@@ -142,15 +138,17 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
     for (; done < options.kills - options.purges && performance.now() < until; done++) {
       const scene = nextScene(dice, rig);
       const service = rig.start();
+      let finish: Aftermath = nothing;
       if (scene === "starting" || scene === "starting twice") await Bun.sleep(dice.between(5, 350));
-      else if (scene === "working") await Bun.sleep(dice.between(LIFE.least, LIFE.most));
       else {
         // One that cannot be reached in time is killed as it is.
-        await rig.ready(service, 10_000).catch(() => violations.push(endedByItself(service)));
-        await Bun.sleep(dice.between(0, 800));
-        await interrupt(rig, service, scene, dice);
+        await rig.ready(service, 10_000).catch(() => {});
+        await Bun.sleep(dice.between(0, scene === "working" ? LIFE : 500));
+        finish = await interrupt(rig, service, scene, dice);
       }
       await kill(service, scene);
+      const wrong = await finish();
+      if (wrong !== undefined) violations.push(wrong);
       if (scene === "starting twice") {
         const again = rig.start();
         await Bun.sleep(dice.between(5, 250));
@@ -178,13 +176,13 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
     await rig.ready(service);
     // The carrier's list lags behind at times; who starts again looks at it again at once.
     await Bun.sleep(LAG);
-    if (readUnfinished(rig.database).inbound < load.texts.length + load.stops.size) {
+    if (readUnfinished(rig.database).inbound < textsOf(phones)) {
       await rig.stop(service);
       service = rig.start();
       await rig.ready(service);
     }
-    const settled = await settle(rig, load, options.settle.patience, () => waiters.waiting() === 0);
-    if (!settled.done && options.settle.demanded) note(`not everything was finished: ${settled.left}`);
+    const settled = await settle(rig, phones, options.settle, () => waiters.waiting() === 0);
+    if (!settled.done) note(`not everything was finished: ${settled.left}`);
     await waiters.close();
     const code = await rig.stop(service);
     if (code !== 0) violations.push({ rule: "ended badly", about: `exit ${code} on SIGTERM` });
@@ -192,7 +190,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
     if (sound !== "ok") violations.push({ rule: "damaged", about: sound });
     violations.push(...unexpectedErrors(join(rig.folder, "service.log")));
 
-    const accounts = balance(await booksOf(rig, load, options.settle.demanded, waiters));
+    const accounts = balance(await booksOf(rig, load, options.settle.unclear, waiters));
     return {
       kills,
       early,
@@ -232,40 +230,50 @@ function hasVerb(rig: Rig, verb: string): boolean {
   return known;
 }
 
-/** Begins what the scene is about; a moment later the service is killed. */
-async function interrupt(rig: Rig, service: Logged, scene: Scene, dice: Dice): Promise<void> {
+/** What is to be looked at after a kill. */
+type Aftermath = () => Promise<Violation | undefined>;
+
+const nothing: Aftermath = async () => undefined;
+
+/** Begins what the scene is about; the service is killed then. Answers what is to be done after that. */
+async function interrupt(rig: Rig, service: Logged, scene: Scene, dice: Dice): Promise<Aftermath> {
   switch (scene) {
     case "reloading on SIGHUP":
       rig.edit(Math.round(dice.between(10, 50)));
       service.kill("SIGHUP");
       await Bun.sleep(dice.between(0, 60));
-      return;
+      return nothing;
     case "reloading on a change":
       rig.edit(Math.round(dice.between(10, 50)));
       // It looks once a second, and takes a file that stood still from one look to the next.
       await Bun.sleep(dice.between(900, 2_300));
-      return;
+      return nothing;
     case "switching the mode": {
       const mode = dice.pick(["signal", "message"]);
       rig.api("PATCH", `/channels/${SWITCHED.name}`, { mode }).catch(() => {});
       await Bun.sleep(dice.between(0, 60));
-      return;
+      return nothing;
     }
     case "backing up": {
-      const file = join(rig.folder, "backup.db");
-      rmSync(file, { force: true });
+      const folder = join(rig.folder, "backup");
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder);
+      const file = join(folder, "copy.db");
       const backup = rig.cli("backup", file);
       await Bun.sleep(dice.between(20, 500));
       if (dice.chance(0.5)) backup.kill("SIGKILL");
-      service.kill("SIGKILL");
-      await backup.ended;
-      if (existsSync(file) && integrityOf(file) !== "ok") throw new Error(`${file} is no sound backup`);
-      return;
+      return async () => {
+        const code = await backup.ended;
+        const sound = existsSync(file) ? integrityOf(file) : undefined;
+        // One that was interrupted may have left nothing, but nothing that only looks like a backup.
+        if (sound === "ok" || (sound === undefined && code !== 0)) return undefined;
+        return { rule: "damaged", about: `${file}, made by a backup that ended with ${code}: ${sound}` };
+      };
     }
     case "working":
     case "starting":
     case "starting twice":
     case "purging":
-      return;
+      return nothing;
   }
 }
