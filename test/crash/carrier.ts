@@ -44,7 +44,12 @@ export async function startCarrier(program: string, folder: string): Promise<Car
   const url = `http://127.0.0.1:${port}`;
   const process = startLogged(
     [program, "simulate", "--listen", `127.0.0.1:${port}`, "--log-level", "error"],
-    { cwd: folder, logFile: `${folder}/carrier.log` },
+    {
+      cwd: folder,
+      logFile: `${folder}/carrier.log`,
+      // Bun's fetch sends 256 requests at a time: callbacks that wait for an answer would hold up the others.
+      env: { BUN_CONFIG_MAX_HTTP_REQUESTS: "10000" },
+    },
   );
   const call = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const response = await fetch(`${url}/simulator${path}`, {

@@ -34,6 +34,8 @@ export interface LoadOptions {
   /** Phones that text at a time; each is replaced after `textsPerPhone` of them on average. */
   readonly phones: number;
   readonly textsPerPhone: number;
+  /** While true, the phones keep quiet: a slow machine is not buried. */
+  readonly hold?: () => boolean;
   /** Told of every text the carrier has. */
   readonly sent?: (text: SentText) => void;
   /** Whether `texts` and `phones` are kept. Default: true. */
@@ -93,11 +95,13 @@ export function startLoad(options: LoadOptions): Load {
   }
 
   let failure: unknown;
-  const started = performance.now();
-  let sent = 0;
+  let last = performance.now();
+  let due = 0;
   const timer = setInterval(() => {
-    const due = Math.floor(((performance.now() - started) / 1000) * options.rate);
-    for (; sent < due; sent++) {
+    const now = performance.now();
+    if (options.hold?.() !== true) due += ((now - last) / 1000) * options.rate;
+    last = now;
+    for (; due >= 1; due--) {
       const index = Math.floor(dice.next() * active.length);
       const phone = active[index];
       if (phone === undefined) continue;

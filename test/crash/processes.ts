@@ -25,13 +25,19 @@ export function endOnSignals(): void {
 /** Its output is appended to `logFile`. */
 export function startLogged(
   command: readonly string[],
-  options: { readonly cwd: string; readonly logFile: string },
+  options: { readonly cwd: string; readonly logFile: string; readonly env?: Record<string, string> },
 ): Logged {
   const output = openSync(options.logFile, "a");
   const from = statSync(options.logFile).size;
   const child = Bun.spawn([...command], {
     cwd: options.cwd,
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: options.cwd, TMPDIR: options.cwd, LANG: "C.UTF-8" },
+    env: {
+      PATH: "/usr/local/bin:/usr/bin:/bin",
+      HOME: options.cwd,
+      TMPDIR: options.cwd,
+      LANG: "C.UTF-8",
+      ...options.env,
+    },
     stdin: "ignore",
     stdout: output,
     stderr: output,

@@ -46,7 +46,8 @@ export function reportSoak(run: Soak): string {
 /** A part beside the main one, in a few lines. */
 export function reportPhase(phase: Phase): string {
   const lines = phase.skipped === undefined ? phase.lines : [`skipped: ${phase.skipped}`];
-  return `\n${phase.name}\n${lines.map((line) => `  ${line}\n`).join("")}${violationsOf(phase.violations)}`;
+  const verdict = phase.skipped !== undefined ? "" : phase.violations.length === 0 ? ": passed" : ": FAILED";
+  return `\n${phase.name}${verdict}\n${lines.map((line) => `  ${line}\n`).join("")}${violationsOf(phase.violations)}`;
 }
 
 function rowsOf(accounts: Accounts): readonly (readonly [string, string | number])[] {

@@ -72,7 +72,7 @@ async function smallParts(): Promise<readonly Phase[]> {
     if (!wanted(part)) return;
     const phase = await run();
     phases.push(phase);
-    note(`${part}: ${phase.skipped ?? (phase.violations.length === 0 ? "passed" : "FAILED")}`);
+    process.stdout.write(reportPhase(phase));
   };
   await add("first-start", () => firstStart(program, place("first-start"), createDice(seed + 1), first));
   await add("bad-disk", () => badDisk(program, place("bad-disk"), createDice(seed + 2)));
@@ -99,7 +99,6 @@ const underLoad = async () =>
 // Side by side: most of the small parts' time goes by waiting for what a cut has left unclear.
 const [load, phases] = await Promise.all([wanted("load") ? underLoad() : undefined, smallParts()]);
 if (load !== undefined) process.stdout.write(reportUnderLoad(load));
-for (const phase of phases) process.stdout.write(reportPhase(phase));
 
 const violations = [...(load?.violations ?? []), ...phases.flatMap((phase) => phase.violations)];
 const total =

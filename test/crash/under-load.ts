@@ -86,6 +86,8 @@ const WEIGHTS = [
 
 /** A service is killed within this of its first answer, ms. */
 const LIFE = 2_500;
+/** So many texts that the service does not have yet are enough: most of its time it is down. */
+const BACKLOG = 1_000;
 /** The service looks for what is too old this long after it has started to listen, ms. */
 const HOUSEKEEPING = 30_000;
 /** A text is in the carrier's list after this long, ms: the longest lag among the faults. */
@@ -109,6 +111,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
     await connected(rig);
     await rig.stop(first);
 
+    let behind = 0;
     const load = startLoad({
       carrier: rig.carrier,
       dice,
@@ -119,8 +122,12 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
       stopping: 0.04,
       phones: 150,
       textsPerPhone: 8,
+      hold: () => behind > BACKLOG,
     });
     const waiters = startWaiters(rig, CODES, dice);
+    const looking = setInterval(() => {
+      behind = textsOf(phones) - readUnfinished(rig.database).inbound;
+    }, 1_000);
     const phones = { ...load, others: () => waiters.codes.length };
     const kills = { ...NO_KILLS };
     const violations: Violation[] = [];
@@ -160,6 +167,7 @@ export async function killUnderLoad(options: UnderLoadOptions): Promise<UnderLoa
           `${done} kills, ${load.texts.length} texts, ${Math.round((performance.now() - started) / 1000)} s`,
         );
     }
+    clearInterval(looking);
     await load.stop();
     waiters.stop();
     calm = true;
