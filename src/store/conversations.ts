@@ -87,7 +87,7 @@ export function createConversations(db: Db, events: Pick<Events, "ended">): Conv
         isNull(conversations.endedAt),
         // One that the agent began by a text of its own gives it no leave for the next one.
         sql`exists (select 1 from ${messages} where ${messages.conversationId} = ${conversations.id}
-          and ${messages.direction} = 'inbound')`,
+          and ${messages.direction} = 'inbound' and ${messages.from} = ${conversations.address})`,
       ),
     )
     .prepare();
