@@ -45,6 +45,27 @@ describe("a callback", () => {
   });
 });
 
+describe("a callback that names no attempt of ours", () => {
+  test("and comes before the API has answered the send is not lost either", async () => {
+    const running = await start();
+    await running.simulator.addFault({ on: "callback", kind: "lost" });
+    await running.simulator.addFault({ on: "send", kind: "slow", delay: "500ms", times: 1 });
+    const id = await send(running, "hello");
+    await running.until(
+      async () => (await running.simulator.messages(PHONE)).length > 0,
+      "the carrier to have it",
+    );
+    const sid = (await running.simulator.messages(PHONE))[0]?.sid ?? "";
+    const account = running.settings.channels.sms?.account.accountSid ?? "";
+    const early = { MessageSid: sid, MessageStatus: "undelivered", ErrorCode: "30005", AccountSid: account };
+    expect((await running.webhook(early, { status: true })).status).toBe(204);
+    expect(running.logs.some(({ event }) => event === "send.accepted")).toBe(false);
+    await running.logged("send.accepted", { message: id });
+    const message = await reaches(running, id, "undelivered");
+    expect(message.error.code).toBe(30_005);
+  });
+});
+
 describe("a send whose answer never comes", () => {
   for (const [kind, fate] of [
     ["timeout_after", "taken by the carrier: it is found in its list"],
