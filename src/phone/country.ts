@@ -13,6 +13,19 @@ const NOWHERE = "001";
  * number's range decides, and the main country (US, RU, GB, …) where the number lies in no known range.
  */
 export function countryOf(address: string): string {
+  const found = known.get(address);
+  if (found !== undefined) return found;
+  const country = lookUp(address);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(address, country);
+  return country;
+}
+
+/** The answers given last: finding one takes longer than all else that is asked about a text's sender. */
+const known = new Map<string, string>();
+const MAX_KNOWN = 2_000;
+
+function lookUp(address: string): string {
   const number = numberOf(address);
   if (number === undefined) return "";
   const countries = countriesOf(number);

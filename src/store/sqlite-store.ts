@@ -1,6 +1,5 @@
 import type Database from "better-sqlite3";
 import { sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/better-sqlite3";
 import type { ChangeOrigin, OnChanges } from "../change.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
@@ -18,6 +17,7 @@ import { conversationOf, createConversations } from "./conversations.ts";
 import { createDelivery, deliveryOf } from "./delivery.ts";
 import { createDepths } from "./depths.ts";
 import { createDoubts } from "./doubts.ts";
+import { openDrizzle } from "./drizzle.ts";
 import { createEvents, type Referents } from "./events.ts";
 import { demandRoom, isDiskFailure, unavailable } from "./failure.ts";
 import { createJudgements, settleJudgement } from "./judgements.ts";
@@ -73,7 +73,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onClosed = () => {},
     onChanges = () => {},
   } = options;
-  const db: Db = drizzle({ client });
+  const db: Db = openDrizzle(client);
   const checkpoints = createCheckpoints(client, clock, log);
   const commits = createCommits(client, {
     onCommit() {
