@@ -17,11 +17,15 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
  */
 export function createIds(clock: Clock, random: RandomBytes): NewId {
   let last = 0;
+  let time = "";
   const tail = new Uint8Array(16);
   return (prefix) => {
     const now = Math.max(clock.now(), last);
     if (now > last) {
       last = now;
+      time = "";
+      for (let i = 9, rest = last; i >= 0; i--, rest = Math.floor(rest / 32))
+        time = ALPHABET[rest % 32] + time;
       const bytes = random(16);
       for (let i = 0; i < 16; i++) tail[i] = (bytes[i] ?? 0) & 31;
       tail[0] = (tail[0] ?? 0) & 15; // room to count up
@@ -32,8 +36,7 @@ export function createIds(clock: Clock, random: RandomBytes): NewId {
         if (next < 32) break;
       }
     }
-    let id = "";
-    for (let i = 9, rest = last; i >= 0; i--, rest = Math.floor(rest / 32)) id = ALPHABET[rest % 32] + id;
+    let id = time;
     for (const symbol of tail) id += ALPHABET[symbol];
     return `${prefix}_${id}`;
   };

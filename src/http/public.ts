@@ -47,7 +47,9 @@ const LOG_INTERVAL = 60_000;
  * The listener the Internet reaches: webhooks, uploaded files and health, nothing else. Each step is cheaper than the next
  * (SPEC section 4): method, content type, body cap, signature, account, admission.
  */
-export function createPublicApp(seams: PublicSeams): Hono {
+export function createPublicApp(seams: PublicSeams): {
+  fetch(request: Request): Response | Promise<Response>;
+} {
   const app = new Hono();
   const forgeries = createSparse(seams.clock, LOG_INTERVAL);
   const failures = createSparse(seams.clock, LOG_INTERVAL);
@@ -64,11 +66,20 @@ export function createPublicApp(seams: PublicSeams): Hono {
     );
   }
   app.notFound((c) => c.text("not found", 404));
-  app.onError((error, c) => {
+  app.onError(failed);
+
+  return {
+    fetch(request) {
+      const found = webhookOf(request.url, seams.prefix);
+      if (found === undefined) return app.fetch(request);
+      return receive(request, found.channel, found.kind).catch(failed);
+    },
+  };
+
+  function failed(error: unknown): Response {
     seams.log.error("http.public", { error: String(error) });
-    return c.text("internal error", 500);
-  });
-  return app;
+    return new Response("internal error", { status: 500 });
+  }
 
   async function receive(request: Request, id: string, kind: "inbound" | "status"): Promise<Response> {
     const channel = seams.channel(id);
@@ -185,6 +196,26 @@ function refuse(status: number, reason: string, headers: Record<string, string> 
     headers: { "content-type": "text/xml", ...headers },
   });
 }
+
+/**
+ * Nearly every request is a webhook with a plain path, for which the router's work is not needed. Undefined for all
+ * else, also for paths that have to be decoded.
+ */
+function webhookOf(
+  url: string,
+  prefix: string,
+): { readonly channel: string; readonly kind: "inbound" | "status" } | undefined {
+  const start = url.indexOf("/", "https://".length);
+  const mark = url.indexOf("?", start);
+  const path = mark < 0 ? url.slice(start) : url.slice(start, mark);
+  for (const base of prefix === "" ? [""] : [prefix, ""]) {
+    const [, channel, status] = (path.startsWith(base) && WEBHOOK.exec(path.slice(base.length))) || [];
+    if (channel !== undefined) return { channel, kind: status === undefined ? "inbound" : "status" };
+  }
+  return undefined;
+}
+
+const WEBHOOK = /^\/webhooks\/twilio\/([A-Za-z0-9_-]+)(\/status)?$/;
 
 /** The query as the runtime hands it over; the reader knows what that has made of it. */
 function rawQueryOf(url: string): string {

@@ -56,11 +56,10 @@ export function createEngine(
 
   function answer(question: PolicyQuestion): PolicyDecision {
     try {
-      const request = requestOf(question, reads, elsewhere, channels);
-      const key = JSON.stringify(request);
+      const key = keyOf(question, reads, elsewhere);
       const known = remembered.get(key);
       if (known !== undefined) return known;
-      const decision = decisionOf(prepared.ask(request));
+      const decision = decisionOf(prepared.ask(requestOf(question, reads, elsewhere, channels)));
       if (remembered.size >= MAX_REMEMBERED) remembered.clear();
       if (key.length <= MAX_KEY) remembered.set(key, decision);
       return decision;
@@ -87,6 +86,24 @@ function unmentionedAddress({ addresses }: Reads): string | undefined {
   let name = "-";
   while (addresses.has(name)) name += "-";
   return name;
+}
+
+/** Of a question all that its request is made of, for one engine, whose policies and channels do not change. */
+function keyOf(question: PolicyQuestion, reads: Reads, elsewhere: string | undefined): string {
+  const of = ({ address, kind, country, paired }: PolicySender) => [
+    elsewhere === undefined || reads.addresses?.has(address) ? address : undefined,
+    kind,
+    country,
+    paired,
+  ];
+  const base = [question.action, question.agent, reads.now ? question.now : 0];
+  if (question.action === "invoke_tool")
+    return JSON.stringify([base, question.tool, question.server, question.channel, of(question.sender)]);
+  const { id, mode, provider } = question.channel;
+  const common = [base, id, mode, provider, reads.pairedAddresses ? question.pairedAddresses : []];
+  if (question.action === "send_message")
+    return JSON.stringify([common, of(question.recipient), question.recipient.inConversation]);
+  return JSON.stringify([common, of(question.sender), question.numMedia]);
 }
 
 /** The question as Cedar takes it. Messages and recipients have one uid each, since no policy can name one. */

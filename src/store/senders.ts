@@ -1,4 +1,5 @@
 import { and, asc, gt, sql } from "drizzle-orm";
+import { unionAll } from "drizzle-orm/sqlite-core";
 import { ATTEMPT_WINDOW, LOCK_TIME, MAX_ATTEMPTS, type PairedAddress, type Pairing } from "../pairing.ts";
 import type { HeldReply, SenderFacts } from "../store.ts";
 import { heldReplies, optOuts, pairedAddresses, pairingAttempts, pairingLocks, pairings } from "./schema.ts";
@@ -149,30 +150,59 @@ export function createSenders(db: Db): Senders {
     })
     .prepare();
   const drop: Write<Sender> = db.delete(heldReplies).where(of(heldReplies)).prepare();
+  /** A row for each of what few people have: one question tells that somebody has none of it. */
+  const remarkable: Read<Sender, { one: number }> = unionAll(
+    db.select({ one: sql<number>`1` }).from(pairingLocks).where(of(pairingLocks)),
+    db.select({ one: sql<number>`1` }).from(heldReplies).where(of(heldReplies)),
+    db.select({ one: sql<number>`1` }).from(optOuts).where(of(optOuts)),
+  ).prepare();
   const held: Read<Sender, HeldReply> = db
     .select({ id: heldReplies.id, parts: heldReplies.parts, expiresAt: heldReplies.expiresAt })
     .from(heldReplies)
     .where(of(heldReplies))
     .prepare();
 
+  /**
+   * Who is paired, and the pending code: asked for with every text, and changed once in a month. What a transaction
+   * reads is not kept, since it may be undone.
+   */
+  const known = new Map<
+    string,
+    { readonly all: readonly AddressRow[]; readonly code: PairingRow | undefined }
+  >();
+
+  function ofChannel(channel: string) {
+    const kept = known.get(channel);
+    if (kept !== undefined) return kept;
+    const found = { all: addresses.all({ channel }), code: pairing.get({ channel }) };
+    if (!db.$client.inTransaction) known.set(channel, found);
+    return found;
+  }
+
+  /** To be called before the change. */
+  function changes(channel: string): void {
+    known.delete(channel);
+  }
+
   return {
     facts(channel, address, now) {
       const sender = { channel, address };
-      const all = addresses.all({ channel });
+      const { all, code } = ofChannel(channel);
       const own = all.find((row) => row.address === address);
-      const code = pairing.get({ channel });
-      const until = lockOf.get(sender)?.until ?? 0;
-      const reply = held.get(sender);
+      const ordinary = remarkable.get(sender) === undefined;
+      const until = ordinary ? 0 : (lockOf.get(sender)?.until ?? 0);
+      const reply = ordinary ? undefined : held.get(sender);
       return {
         ...(own === undefined ? {} : { paired: addressOf(own) }),
         pairedAddresses: all.map((row) => row.address),
-        optedOut: optedOut.get(sender) !== undefined,
+        optedOut: !ordinary && optedOut.get(sender) !== undefined,
         ...(code === undefined ? {} : { pairing: code }),
         ...(until > now ? { pairingLockedUntil: until } : {}),
         ...(reply === undefined || reply.expiresAt <= now ? {} : { held: reply }),
       };
     },
     redeem(pairingId, { channel, address, label, pairedAt }) {
+      changes(channel);
       if (spend.run({ channel, id: pairingId, at: pairedAt }).changes === 0) return false;
       pair.run({ channel, address, label: label ?? null, pairedAt });
       deleteAttempts.run({ channel, address });
@@ -201,12 +231,24 @@ export function createSenders(db: Db): Senders {
         });
     },
     held: (channel, address) => held.get({ channel, address }),
-    savePairing: (pending) => void savePairing.run({ ...pending }),
-    deletePairing: (channel) => deletePairing.run({ channel }).changes > 0,
+    savePairing(pending) {
+      changes(pending.channel);
+      savePairing.run({ ...pending });
+    },
+    deletePairing(channel) {
+      changes(channel);
+      return deletePairing.run({ channel }).changes > 0;
+    },
     pairing: (channel) => pairing.get({ channel }),
     addresses: (channel) => addresses.all({ channel }).map(addressOf),
-    label: (channel, address, name) => label.run({ channel, address, label: name ?? null }).changes > 0,
-    revoke: (channel, address) => revoke.run({ channel, address }).changes > 0,
+    label(channel, address, name) {
+      changes(channel);
+      return label.run({ channel, address, label: name ?? null }).changes > 0;
+    },
+    revoke(channel, address) {
+      changes(channel);
+      return revoke.run({ channel, address }).changes > 0;
+    },
   };
 }
 

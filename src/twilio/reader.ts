@@ -13,6 +13,19 @@ export function createWebhookReader(seams: WebhookReaderSeams): WebhookReader {
   // A request is asked about twice, first whether it is authentic, then what it says; it is parsed once.
   const parsed = new WeakMap<WebhookRequest, FormParams>();
 
+  /** Of a webhook without a query, which is always the same. */
+  const urls = new Map<string, readonly string[]>();
+
+  function urlsOf(publicUrl: string, { canonicalPath, rawQuery }: WebhookRequest): readonly string[] {
+    if (rawQuery !== "")
+      return queriesOf(rawQuery).flatMap((query) => signedUrls(publicUrl, canonicalPath, query));
+    const key = `${publicUrl} ${canonicalPath}`;
+    const known = urls.get(key) ?? signedUrls(publicUrl, canonicalPath, "");
+    if (urls.size >= MAX_URLS) urls.clear(); // they follow the settings
+    urls.set(key, known);
+    return known;
+  }
+
   function paramsOf(request: WebhookRequest): FormParams {
     const known = parsed.get(request);
     if (known !== undefined) return known;
@@ -28,7 +41,7 @@ export function createWebhookReader(seams: WebhookReaderSeams): WebhookReader {
       const { authToken, authTokenPrevious } = request.channel.account;
       return verify(
         request.signature,
-        queriesOf(request.rawQuery).flatMap((query) => signedUrls(publicUrl, request.canonicalPath, query)),
+        urlsOf(publicUrl, request),
         isJson(request) ? { kind: "body", body: request.body } : { kind: "form", params: paramsOf(request) },
         [authToken, authTokenPrevious],
       );
@@ -39,6 +52,8 @@ export function createWebhookReader(seams: WebhookReaderSeams): WebhookReader {
       isJson(request) ? NOT_A_FORM : parseStatus(paramsOf(request), request.rawQuery, request.receivedAt),
   };
 }
+
+const MAX_URLS = 100;
 
 /**
  * The query as it may have been sent. The runtime hands it over as the URL standard writes it, with these
