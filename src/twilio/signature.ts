@@ -110,9 +110,8 @@ function compareBytes(left: string, right: string): number {
 }
 
 function ordersDiffer(params: FormParams): boolean {
-  for (const [name, values] of params) {
-    if (hasSurrogate(name) || (values.length > 1 && values.some(hasSurrogate))) return true;
-  }
+  if (hasSurrogate([...params.keys()].join(""))) return true;
+  for (const values of params.values()) if (values.length > 1 && values.some(hasSurrogate)) return true;
   return false;
 }
 
