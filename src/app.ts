@@ -9,6 +9,7 @@ import { createAgent } from "./agents/create.ts";
 import { toolServerAlerts } from "./alerts.ts";
 import { createEvents, fraction } from "./app-events.ts";
 import { createLinks } from "./app-links.ts";
+import { createLazyMcp } from "./app-mcp.ts";
 import { policiesOf } from "./app-policies.ts";
 import type { Seams } from "./app-seams.ts";
 import { openSimulator } from "./app-simulator.ts";
@@ -36,7 +37,6 @@ import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
 import { createJudging } from "./judging.ts";
 import { createLimitAlerts } from "./limit-alerts.ts";
-import { createMcp } from "./mcp/server.ts";
 import { createMediaUploads } from "./media-uploads.ts";
 import { meteredAdmission, meteredCarrier, meteredListener, meteredPolicy, meteredTurns } from "./metered.ts";
 import { createOperator, type Operator } from "./operator.ts";
@@ -60,6 +60,7 @@ import { openStore } from "./store/open.ts";
 import { sha256 } from "./system/digest.ts";
 import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
 import { createMediaShelf } from "./system/media-shelf.ts";
+import { createMemoryRelief } from "./system/memory.ts";
 import { createTextTools } from "./text/tools.ts";
 import { createTokens } from "./tokens.ts";
 import { turnTools } from "./turn-tools.ts";
@@ -166,6 +167,8 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const events = createEvents(() => settings, store, metrics, seams);
   const { alerts } = events;
+  const relief = seams.collectGarbage && createMemoryRelief(clock, seams.collectGarbage);
+  if (relief !== undefined) store.onEvents(relief.note);
   const limits = createLimitAlerts(() => settings, alerts.raise);
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
@@ -547,7 +550,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     log,
   });
-  const mcp = createMcp({
+  const mcp = createLazyMcp({
     operator,
     waiting,
     newName: () => Buffer.from(random(16)).toString("hex"),
@@ -689,6 +692,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     async close(grace) {
       stopped = true;
       stopHousekeeping();
+      relief?.stop();
       configuration.close();
       const listeners = [publicListener, adminListener].filter((listener) => listener !== undefined);
       waiting.stop();

@@ -20,7 +20,7 @@ for (const pragma of [
   "synchronous = FULL",
   "secure_delete = ON",
   "temp_store = MEMORY",
-  "cache_size = -8192",
+  "cache_size = -4096",
   "wal_autocheckpoint = 2000",
 ])
   db.run(`PRAGMA ${pragma}`);

@@ -1,7 +1,6 @@
 import { closeSync, copyFileSync, existsSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
-import { drizzle } from "drizzle-orm/better-sqlite3";
 import { AppError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
 import { unpackAddon } from "./addon.ts";
@@ -9,6 +8,7 @@ import { demandSpace } from "./backup-target.ts";
 import { type Connect, connector, openDatabase } from "./connection.ts";
 import { type Contents, contentsOf, demandWhole, hasTable } from "./contents.ts";
 import { inspectDatabase } from "./database-file.ts";
+import { openDrizzle } from "./drizzle.ts";
 import { syncFile, syncFolder } from "./durable-file.ts";
 import { examineFiles, filesOf, removeDatabase, restoringName } from "./examine.ts";
 import { fileCode, fileReason, isDiskFailure, unavailable } from "./failure.ts";
@@ -150,7 +150,7 @@ function prepare(
     client.pragma("foreign_keys = ON");
     const contents = contentsOf(client);
     const before = optOutsIn(client);
-    const waiting = settleRestored(drizzle({ client }), { now, newId, optOuts });
+    const waiting = settleRestored(openDrizzle(client), { now, newId, optOuts });
     const madeAt = client
       .prepare<[], number>("SELECT at FROM file_marks WHERE name = 'backup'")
       .pluck()

@@ -1,0 +1,47 @@
+import type { Clock } from "../clock.ts";
+
+/** So long without work, ms, and nobody notices a pause of some 30 ms. */
+const QUIET = 3_000;
+/** Pieces of work whose garbage is worth it. */
+const WORTH = 500;
+
+/** Collects all garbage at once, some 30 ms without an answer to anybody. */
+export function collectGarbage(): void {
+  Bun.gc(true);
+}
+
+/**
+ * Gives memory back when a burst is over. The runtime lets its heap grow with the load, and by itself keeps what it
+ * has once had; a machine that does other things as well wants it back. `note` is to be called with every piece of
+ * work. The start is one too.
+ */
+export function createMemoryRelief(
+  clock: Clock,
+  collect: () => void,
+): { readonly note: () => void; readonly stop: () => void } {
+  let pieces = WORTH;
+  let last = clock.now();
+  let cancel: (() => void) | undefined;
+
+  function look(): void {
+    const quietFor = clock.now() - last;
+    if (quietFor < QUIET) {
+      cancel = clock.after(QUIET - quietFor, look);
+      return;
+    }
+    cancel = undefined;
+    if (pieces < WORTH) return;
+    pieces = 0;
+    collect();
+  }
+
+  cancel = clock.after(QUIET, look);
+  return {
+    note() {
+      pieces += 1;
+      last = clock.now();
+      cancel ??= clock.after(QUIET, look);
+    },
+    stop: () => cancel?.(),
+  };
+}
