@@ -43,8 +43,10 @@ export function newPairingCode(random: RandomBytes): string {
  */
 export function pairingCodeIn(body: string): string | undefined {
   if (body.length > 64) return undefined;
-  const bare = body.replace(/[\s\u00a0\u200b\u2010-\u2015-]/g, "").toUpperCase();
-  if (bare.length !== LENGTH) return undefined;
+  const written = body.replace(/[\s\u00a0\u200b\u2010-\u2015-]/g, "");
+  // Letters of other scripts have capitals among ours: ſ is no S.
+  if (written.length !== LENGTH || !/^[A-Za-z0-9]+$/.test(written)) return undefined;
+  const bare = written.toUpperCase();
   for (const symbol of bare) if (!SYMBOLS.includes(symbol)) return undefined;
   return `${bare.slice(0, 4)}-${bare.slice(4)}`;
 }

@@ -57,6 +57,9 @@ const USE_INTERVAL = 60_000;
 /** A client with so many different wrong credentials is guessing. */
 const GUESSING = 20;
 
+/** Refusals of a minute that are each told in the log; the others are counted, or anybody could fill the disk. */
+const TOLD_PER_MINUTE = 30;
+
 interface Open {
   readonly abort: AbortController;
   readonly cancel: CancelTimer;
@@ -67,6 +70,7 @@ export function createTokens(seams: TokensSeams): Tokens {
   const throttle = createThrottle(clock);
   const open = new Map<string, Open>();
   const used = new Map<string, number>();
+  let refusals = { since: 0, count: 0 };
 
   /** The signal of a token's end, shared by all of its requests. */
   function endOf({ id, expiresAt }: StoredToken): AbortSignal {
@@ -89,6 +93,16 @@ export function createTokens(seams: TokensSeams): Tokens {
     found?.abort.abort(reason);
   }
 
+  function noteRefusal(client: string, failures: number): void {
+    const now = clock.now();
+    const { since, count } = refusals;
+    const untold = Math.max(0, count - TOLD_PER_MINUTE);
+    const isNew = now - since >= 60_000;
+    refusals = isNew ? { since: now, count: 1 } : { since, count: count + 1 };
+    if (refusals.count > TOLD_PER_MINUTE) return;
+    log.warn("auth.refused", { client, failures, ...(isNew && untold > 0 ? { more: untold } : {}) });
+  }
+
   function noteUse({ id, lastUsedAt }: StoredToken): void {
     const now = clock.now();
     if (now - (used.get(id) ?? lastUsedAt ?? 0) < USE_INTERVAL) return;
@@ -108,7 +122,7 @@ export function createTokens(seams: TokensSeams): Tokens {
       if (isAdmin) return { caller: ADMIN };
       if (token === undefined) {
         const failures = throttle.failed(client, digest);
-        log.warn("auth.refused", { client, failures });
+        noteRefusal(client, failures);
         if (failures >= GUESSING) seams.onGuessing(client);
         throw new AppError("unauthenticated", "The token is not valid.", { fix: ASK });
       }
