@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { uploaded } from "../../src/cli/media.ts";
 import { systemRandom } from "../../src/system/files.ts";
 import { createMediaShelf } from "../../src/system/media-shelf.ts";
+import { cli } from "../support/cli.ts";
 import { manualClock } from "../support/clock.ts";
 import { PHONE, type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
 
@@ -231,6 +232,31 @@ describe("send --media", () => {
     ]);
     expect(urls[0]).toBe("https://example.com/a.jpg");
     for (const url of urls.slice(1)) expect(await (await fetch(url)).bytes()).toEqual(PNG);
+  });
+
+  test("sends a file once, however often it is tried with the same key", async () => {
+    const running = await start();
+    const file = join(folder(), "door.png");
+    writeFileSync(file, PNG);
+    const send = () =>
+      cli(
+        running,
+        "send",
+        "The door",
+        "--to",
+        PHONE,
+        "--media",
+        file,
+        "--idempotency-key",
+        "door-1",
+        "--json",
+      );
+    const [first, again] = [await send(), await send()];
+    expect([first.code, again.code]).toEqual([0, 0]);
+    expect(JSON.parse(again.out).id).toBe(JSON.parse(first.out).id);
+    await running.received(PHONE, 1);
+    await running.app.idle();
+    expect(await running.inbox(PHONE)).toHaveLength(1);
   });
 
   test("says what is wrong with a file before it sends anything", async () => {
