@@ -1,15 +1,15 @@
 import type Database from "better-sqlite3";
 import type { OnChanges } from "../change.ts";
 import type { Clock } from "../clock.ts";
-import type { AppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store.ts";
 import { removeStaleAddons, unpackAddon } from "./addon.ts";
 import { connector, openDatabase } from "./connection.ts";
 import { createDatabase } from "./create.ts";
 import { examineFiles, touchTables } from "./examine.ts";
-import { isDiskFailure, unavailable } from "./failure.ts";
-import { prepareFolder } from "./folder.ts";
+import { fileCode, fileReason, isDiskFailure, unavailable } from "./failure.ts";
+import { type DataFolder, prepareFolder } from "./folder.ts";
 import { beginGeneration } from "./generation.ts";
 import { lockFolder } from "./lock.ts";
 import { migrate } from "./migrate.ts";
@@ -65,6 +65,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   } catch (error) {
     client?.close();
     lock.release();
-    throw isDiskFailure(error) ? unavailable(error, folder.database) : error;
+    throw openingFailure(error, folder);
   }
+}
+
+/** What the disk did, in words; everything else is a mistake of ours and stays what it is. */
+function openingFailure(error: unknown, folder: DataFolder): unknown {
+  if (isDiskFailure(error)) return unavailable(error, folder.database);
+  if (!/^E[A-Z0-9]+$/.test(fileCode(error) ?? "")) return error;
+  return new AppError("unavailable", `cannot use the data folder ${folder.path}: ${fileReason(error)}`, {
+    fix: "Free space on its disk, and give the service's user write access to it.",
+    cause: error,
+  });
 }

@@ -247,7 +247,11 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       const { key, channel, address, agent, at } = turn;
       const found = joinable.get({ key, channel, address, agent });
       if (found !== undefined && found.texts < MAX_TURN_TEXTS) {
-        const dueAt = Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
+        // A turn of the future: the clock was put back, and nobody is to wait until it is there again.
+        const dueAt =
+          found.createdAt > at
+            ? turnDueAt(at, at, turn.debounce)
+            : Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
         join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
         messages.setTurn(text, found.id, found.conversationId);
         conversations.wentOn(found.conversationId, 1, at);

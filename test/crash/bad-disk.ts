@@ -80,6 +80,12 @@ export async function badDisk(program: string, folder: string, dice: Dice): Prom
     const expectRunning = () => {
       if (!service.running()) violations.push(endedByItself(service));
     };
+    /** A start that is refused says why, and shows nobody where in the program. */
+    const expectWords = () => {
+      const line = lines.at(-1) ?? "";
+      if (line.includes("    at "))
+        violations.push({ rule: "ended badly", about: `a bad disk is no mistake of the program: ${line}` });
+    };
     await Bun.sleep(2_000);
     disk.fill();
     await Bun.sleep(5_000);
@@ -98,6 +104,7 @@ export async function badDisk(program: string, folder: string, dice: Dice): Prom
     await service.ended;
     service = rig.start();
     lines.push(`started on the full disk: ${await outcomeOf(service, () => rig.ready(service, 8_000))}`);
+    expectWords();
     disk.free();
     if (!service.running()) service = rig.start();
     await rig.ready(service);
@@ -110,6 +117,7 @@ export async function badDisk(program: string, folder: string, dice: Dice): Prom
       const stuck = rig.start();
       const outcome = await outcomeOf(stuck, () => rig.ready(stuck, 8_000));
       lines.push(`started on the read-only disk: ${outcome}`);
+      expectWords();
       if (stuck.running())
         violations.push({ rule: "ended badly", about: "it runs although it cannot write" });
       stuck.kill("SIGKILL");

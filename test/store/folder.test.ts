@@ -32,6 +32,15 @@ function ownAddon(): string {
 }
 
 describe("the data folder", () => {
+  test("that cannot be written into is named, with what to do, instead of a stack", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "run", "generation", "in-the-way"), { recursive: true });
+    const refused = await refusal(open(folder));
+    expect(refused.code).toBe("unavailable");
+    expect(refused.message).toContain(`cannot use the data folder ${folder}: `);
+    expect(refused.fix).toContain("write access");
+  });
+
   test("is made for its owner only, and so is everything in it", async () => {
     const folder = join(temporaryFolder(), "deep", "data");
     const before = process.umask(0);

@@ -20,6 +20,16 @@ describe("gathering texts into a turn", () => {
     expect(await textsOf(t)).toEqual([["0", "1", "2", "3", "4", "5", "6", "7"]]);
   });
 
+  test("a text that comes after the clock was put back does not wait for the turn's old time", async () => {
+    const t = testStore();
+    const start = t.clock.now();
+    await t.text(ALICE, { turn: { debounce: 1_000 } });
+    const corrected = start - 60 * MINUTE;
+    const { outcome } = await t.text(ALICE, { turn: { debounce: 1_000, at: corrected } });
+    expect(outcome).toMatchObject({ kind: "admitted", turnDueAt: corrected + 1_000 });
+    expect(await t.store.nextTurnDue(["sms"])).toBe(corrected + 1_000);
+  });
+
   test("a turn is not claimed before it is due", async () => {
     const t = testStore();
     await t.text(ALICE, { turn: { debounce: 1_000 } });
