@@ -21,7 +21,7 @@ const COMMON: readonly Stage[] = [
   { name: "annotation", frames: / src\/annotation[\w-]*\.ts:/ },
   { name: "sender's facts", frames: /^facts | src\/confirmation\.ts:|^pendingOf / },
   { name: "log", frames: / (log|logtape)\/|@logtape/ },
-  { name: "statements of the commit", frames: /^runJob / },
+  { name: "statements of the commit", frames: /^(runTogether|runApart) / },
   { name: "commit and sync", frames: /^commitNext / },
 ];
 

@@ -60,7 +60,7 @@ export function readMessage(original: string): Reading {
     const now = classAt(text, i);
     const starts = now === CharClass.unspaced ? 1 : now !== CharClass.other && now !== before ? 2 : 0;
     words[i + 1] = (words[i] ?? 0) + starts;
-    stops[i + 1] = (stops[i] ?? 0) + (isStop(text, i) ? 1 : 0);
+    stops[i + 1] = (stops[i] ?? 0) + (now === CharClass.other && isStop(text, i) ? 1 : 0);
     lines[i + 1] = (lines[i] ?? 0) + (text.charCodeAt(i) === 0x0a ? 1 : 0);
     before = now;
   }

@@ -49,11 +49,13 @@ export function classAt(text: string, index: number): number {
 
 /** Lower case without accents, as `NormalText.folded`; used for the entries of the lexicon too. */
 export function fold(text: string): string {
+  if (PLAIN.test(text)) return text.toLowerCase().replace(/[-_'/]/g, " ");
   return mapUnits(text, lookup().fold);
 }
 
 /** Linear in the length of the text. */
 export function normalise(original: string): NormalText {
+  if (PLAIN.test(original)) return { text: original, folded: fold(original) };
   const out: number[] = [];
   const at: number[] = [];
   const { clean } = lookup();
@@ -82,6 +84,9 @@ export function normalise(original: string): NormalText {
   const folded = fold(text);
   return moved ? { text, folded, origin: Uint32Array.from(at) } : { text, folded };
 }
+
+/** What stays as it is: most texts in English. */
+const PLAIN = /^[\n\x20-\x7e]*$/;
 
 /** The offset in the original text of `index` in the normalised one. */
 export function originalOffset(normal: NormalText, index: number): number {

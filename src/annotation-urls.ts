@@ -66,6 +66,7 @@ function withScheme(text: string, start: number, end: number): Found | undefined
 
 function withoutScheme(text: string, start: number, end: number): Found | undefined {
   const run = text.slice(start, end);
+  if (!run.includes(".")) return undefined; // as nearly every word
   const slash = run.search(/[/?]/);
   let head = slash < 0 ? run : run.slice(0, slash);
   const port = /:\d{2,5}$/.exec(head)?.[0].length ?? 0;

@@ -6,10 +6,13 @@ export type Command = "new" | "help" | "status" | "stop";
 const STOP = new Set(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"]);
 const START = new Set(["START", "YES", "UNSTOP"]);
 const HELP = new Set(["HELP", "INFO"]);
+const LONGEST = Math.max(...[...STOP, ...START, ...HELP].map((word) => word.length));
 
 /** The carrier's keywords, alone in the body and in any case, as Twilio matches them. */
 export function optOutKeyword(body: string): OptOutType | undefined {
-  const word = body.trim().toUpperCase();
+  const alone = body.trim();
+  if (alone.length > LONGEST) return undefined;
+  const word = alone.toUpperCase();
   if (STOP.has(word)) return "STOP";
   if (START.has(word)) return "START";
   return HELP.has(word) ? "HELP" : undefined;

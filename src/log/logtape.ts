@@ -51,7 +51,9 @@ export function openLog(
 }
 
 function properties(fields: LogFields = {}): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const present: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) if (fields[name] !== undefined) present[name] = fields[name];
+  return present;
 }
 
 function jsonLine(record: LogRecord): string {
