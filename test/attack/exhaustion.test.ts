@@ -18,6 +18,36 @@ async function start(): Promise<Service> {
   return service;
 }
 
+describe("streams without end", () => {
+  test("of one token end at fifty, and leave room for others", async () => {
+    const running = await start();
+    const { token } = await makeToken(running, { scopes: ["read"] });
+    const stop = new AbortController();
+    const open = (by: string) =>
+      fetch(`${running.adminUrl}/api/v1/events`, {
+        headers: { authorization: `Bearer ${by}` },
+        signal: stop.signal,
+      });
+    const opened = await Promise.all(Array.from({ length: 50 }, () => open(token)));
+    expect(opened.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    const refused = await open(token);
+    expect(refused.status).toBe(503);
+    expect(await refused.text()).toContain("Close those that are not needed");
+    expect((await open(running.token)).status).toBe(200);
+    stop.abort();
+    const reopened = async () => {
+      const again = new AbortController();
+      const { status } = await fetch(`${running.adminUrl}/api/v1/events`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: again.signal,
+      });
+      again.abort();
+      return status === 200;
+    };
+    await running.until(reopened, "room for another stream");
+  });
+});
+
 describe("watches without end", () => {
   test("of one token end at two hundred, and take nothing from others", async () => {
     let running = await start();
