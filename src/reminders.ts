@@ -14,7 +14,13 @@ import { askRecipient, type RecipientSeams } from "./recipient.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { JoinConversation } from "./store.ts";
 import type { TextTools } from "./text.ts";
-import type { Reminder, ReminderStore, TimedDelivery, TimedOutcome } from "./timed.ts";
+import {
+  deliveredIds,
+  type Reminder,
+  type ReminderStore,
+  type TimedDelivery,
+  type TimedOutcome,
+} from "./timed.ts";
 import type { Queue } from "./worker.ts";
 import { clockTimeText, localTimeText, nextDue } from "./zoned.ts";
 
@@ -98,17 +104,19 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
   async function deliver(reminder: Reminder): Promise<void> {
     const channel = seams.settings().channels[reminder.channel];
     if (channel === undefined) return;
+    const delivery = await deliveryOf(reminder, channel);
     const outcome = await store.fireReminder({
       id: reminder.id,
       dueAt: reminder.nextAt,
       nextAt: nextOf(reminder.cron, reminder.timezone, Math.max(reminder.nextAt, clock.now())),
-      delivery: await deliveryOf(reminder, channel),
+      delivery,
     });
     log.info("reminder.due", {
       reminder: reminder.id,
       channel: channel.id,
       to: redactAddress(reminder.address),
       outcome,
+      ...deliveredIds(delivery, outcome),
     });
     seams.onDelivered(outcome);
   }

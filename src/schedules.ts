@@ -8,7 +8,13 @@ import type { RecipientSeams } from "./recipient.ts";
 import { LOOK_AGAIN, nextOf, retried } from "./reminders.ts";
 import type { ScheduleSettings, Settings } from "./settings.ts";
 import type { TextTools } from "./text.ts";
-import type { ScheduleRun, ScheduleStore, TimedDelivery, TimedOutcome } from "./timed.ts";
+import {
+  deliveredIds,
+  type ScheduleRun,
+  type ScheduleStore,
+  type TimedDelivery,
+  type TimedOutcome,
+} from "./timed.ts";
 import type { Queue } from "./worker.ts";
 
 export interface ScheduleSeams {
@@ -95,7 +101,12 @@ export function createSchedules(seams: ScheduleSeams): Schedules {
       nextAt: nextOf(schedule.cron, schedule.timezone, Math.max(run.nextAt, now)),
       ...(delivery === undefined ? {} : { delivery }),
     });
-    log.info("schedule.due", { schedule: run.name, outcome, missed: missed || undefined });
+    log.info("schedule.due", {
+      schedule: run.name,
+      outcome,
+      missed: missed || undefined,
+      ...deliveredIds(delivery, outcome),
+    });
     if (outcome === "suppressed") seams.onSuppressed(run.name);
     if (outcome !== "skipped") seams.onDelivered(outcome);
   }

@@ -36,6 +36,20 @@ export type TimedOutcome =
   /** It was cancelled, changed or delivered meanwhile; nothing was done. */
   "stale" | "turn" | "texts" | "suppressed";
 
+/** What joins the line of an occurrence in the log to those of what became of it. */
+export function deliveredIds(
+  delivery: TimedDelivery | undefined,
+  outcome: TimedOutcome | "skipped",
+): { readonly turn?: string; readonly messages?: readonly string[] } {
+  if (delivery === undefined || outcome === "stale" || outcome === "skipped") return {};
+  switch (delivery.kind) {
+    case "texts":
+      return { messages: delivery.outbound.map(({ id }) => id) };
+    case "turn":
+      return outcome === "suppressed" ? { messages: [delivery.standIn.id] } : { turn: delivery.turn.turnId };
+  }
+}
+
 export interface ReminderStore {
   /** False when the recipient has `most` already. */
   addReminder(reminder: Reminder, most: number): Promise<boolean>;

@@ -116,7 +116,12 @@ export function createMediaFetch(seams: MediaFetchSeams): Carrier["fetchMedia"] 
       }
       const ms = clock.now() - called;
       if (outcome.kind === "loaded") {
-        log.debug("twilio.media", { channel: settings.id, bytes: outcome.bytes.byteLength, ms });
+        log.debug("twilio.media", {
+          channel: settings.id,
+          path: new URL(url).pathname,
+          bytes: outcome.bytes.byteLength,
+          ms,
+        });
         return outcome;
       }
       log.warn("twilio.media", {

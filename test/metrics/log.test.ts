@@ -120,3 +120,21 @@ test("docs/OPERATING.md lists every event of the way of a text", async () => {
   expect(way.size).toBeGreaterThan(4);
   for (const event of way) expect(page).toContain(`\`${event}\``);
 });
+
+test("a schedule that is due names the turn that answers it", async () => {
+  const clock = manualClock();
+  const service = await start({
+    clock,
+    config: {
+      channels: { sms: { ...SMS, allow_all_senders: true } },
+      home: { channel: "sms", address: PHONE, label: "Home" },
+      timezone: "UTC",
+      schedules: [{ name: "noon", cron: "5 12 * * *", agent: "parrot", prompt: "The news" }],
+    },
+  });
+  await clock.advance(5 * 60_000);
+  const [due] = await service.logged("schedule.due", { schedule: "noon" });
+  const [done] = await service.logged("turn.done");
+  expect(due?.fields.turn).toBeString();
+  expect(done?.fields.turn).toBe(due?.fields.turn);
+});

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { openSandbox, type Sandbox, until } from "../support/binary.ts";
 import {
   type CarrierProcess,
   field,
@@ -10,7 +9,8 @@ import {
   startCarrier,
   startService,
   twilioConfig,
-} from "./running.ts";
+} from "../binary/running.ts";
+import { openSandbox, type Sandbox, until } from "../support/binary.ts";
 
 // The binary is built first, which takes its time on a busy machine.
 setDefaultTimeout(90_000);
