@@ -21,6 +21,7 @@ import {
   type WatchOwner,
   watchPrincipal,
 } from "./watch.ts";
+import { createWatchIndex, type Indexed } from "./watch-index.ts";
 import { whyNoRoom } from "./watch-limits.ts";
 
 export interface SignalsSeams {
@@ -98,48 +99,92 @@ export interface Offered {
   readonly judged: readonly string[];
 }
 
-interface Entry {
-  readonly watch: Watch;
-  readonly pattern: Pattern | undefined;
-  /** Counts up with every watch made in this process. */
-  readonly order: number;
+interface Entry extends Indexed {
+  /** Compiled when a text first comes as far; one that waits for another sender costs nothing. */
+  readonly pattern: () => Pattern | undefined;
 }
+
+const NOTHING: Pattern = { test: () => false };
 
 /** Denied senders' texts kept in memory at once; the oldest goes first. */
 const MAX_HELD = 2_000;
 
 export function createSignals(seams: SignalsSeams): Signals {
   const { store, clock, log } = seams;
-  const pending = new Map<string, Entry>();
+  const pending = createWatchIndex<Entry>();
   /** Watches that are being made: their time is not over before they have looked back. */
   const beginning = new Set<Watch>();
   const waiters = new Map<string, Set<(watch: Watch) => void>>();
   let held: HeldText[] = [];
   let made = 0;
   let timer: CancelTimer | undefined;
+  /** When the timer rings. */
+  let alarm = Number.POSITIVE_INFINITY;
+  /** What is due waits for a watch that is being made. */
+  let unarmed = false;
   let stopped = false;
 
-  function register(watch: Watch): Entry {
-    const compiled = watch.filters.match === undefined ? undefined : seams.compile(watch.filters.match);
-    if (compiled !== undefined && "refused" in compiled)
-      throw new AppError("invalid", `The pattern cannot be run: ${compiled.refused}`, {
-        problems: [{ path: "match", message: compiled.refused }],
-      });
+  function compile(match: string): Pattern {
+    const compiled = seams.compile(match);
+    if (!("refused" in compiled)) return compiled;
+    throw new AppError("invalid", `The pattern cannot be run: ${compiled.refused}`, {
+      problems: [{ path: "match", message: compiled.refused }],
+    });
+  }
+
+  /** `known`: the pattern of a watch that was just made; that of one from the disk is compiled when it is needed. */
+  function register(watch: Watch, known?: Pattern): Entry {
+    let pattern = known;
+    const { match } = watch.filters;
     made += 1;
-    const entry: Entry = { watch, pattern: compiled, order: made };
-    pending.set(watch.id, entry);
-    arm();
+    const entry: Entry = {
+      watch,
+      pattern: () => {
+        if (match !== undefined) pattern ??= compileAgain(watch.id, match);
+        return pattern;
+      },
+      order: made,
+    };
+    pending.set(entry);
+    armFor(watch.expiresAt);
     return entry;
   }
 
-  /** One timer for the watch that expires first. */
+  /** A pattern that was accepted once and is refused now matches nothing; its watch ends by its time. */
+  function compileAgain(id: string, match: string): Pattern {
+    try {
+      return compile(match);
+    } catch (error) {
+      log.error("watch.pattern", { watch: id, error: String(error) });
+      return NOTHING;
+    }
+  }
+
+  /** The timer need not be looked at again for a watch that expires later than another. */
+  function armFor(expiresAt: number): void {
+    if (expiresAt < alarm) ring(expiresAt);
+  }
+
+  /** One timer for the watch that expires first. It may have ended since: then nothing is due when it rings. */
   function arm(): void {
-    timer?.();
-    timer = undefined;
-    if (stopped || pending.size === 0) return;
     let next = Number.POSITIVE_INFINITY;
     for (const { watch } of pending.values()) next = Math.min(next, watch.expiresAt);
-    timer = clock.after(Math.max(0, next - clock.now()), () => {
+    ring(next);
+  }
+
+  /** Where nobody waits any more no timer is left. */
+  function settle(): void {
+    if (pending.size === 0) arm();
+  }
+
+  function ring(at: number): void {
+    timer?.();
+    timer = undefined;
+    alarm = at;
+    unarmed = false;
+    if (stopped || at === Number.POSITIVE_INFINITY) return;
+    timer = clock.after(Math.max(0, at - clock.now()), () => {
+      alarm = Number.POSITIVE_INFINITY;
       expire().catch((error: unknown) => {
         log.error("watch.expire", { error: String(error) });
         if (!stopped) timer = clock.after(1_000, arm);
@@ -160,7 +205,8 @@ export function createSignals(seams: SignalsSeams): Signals {
     }
     await dropEnded(until);
     // Else whoever is being made arms when that is done.
-    if (until === now || beginning.size === 0) arm();
+    unarmed = until !== now && beginning.size > 0;
+    if (!unarmed) arm();
   }
 
   /** Watches that were ended in the store by something else: a turn that was cancelled took its own with it. */
@@ -231,7 +277,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     const known = newKnown();
     const offers: Offer[] = [];
     const judged: string[] = [];
-    for (const entry of pending.values()) {
+    for (const entry of pending.candidates(signal)) {
       if (entry.order <= after || !eligible(entry, signal, known)) continue;
       if (entry.watch.filters.instructions !== undefined) judged.push(entry.watch.id);
       else offers.push(offerOf(entry, signal));
@@ -253,8 +299,8 @@ export function createSignals(seams: SignalsSeams): Signals {
       log.info("watch.matched", { watch: watchId, message: signal.messageId, channel: signal.channel });
       if (ended) {
         pending.delete(watchId);
-        arm();
-      } else pending.set(watchId, { ...entry, watch: { ...watch, signals: [] } });
+        settle();
+      } else pending.set({ ...entry, watch: { ...watch, signals: [] } });
       seams.onMatched(watch, signal);
       if (ended) tell(watch);
     }
@@ -315,7 +361,7 @@ export function createSignals(seams: SignalsSeams): Signals {
       texts.push({ signal: signalOf(text), claimed: false, inTurn: false, text });
     texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
     for (const { signal, claimed, inTurn, text } of texts) {
-      if (!pending.has(watch.id)) return;
+      if (pending.get(watch.id) === undefined) return;
       if (!eligible(entry, signal)) continue;
       if (watch.filters.instructions !== undefined) {
         await offerLate(signal, { offers: [], judged: [watch.id] }, text);
@@ -393,13 +439,15 @@ export function createSignals(seams: SignalsSeams): Signals {
         signals: [],
       };
       // Registered first: a message admitted from here on is offered to it, one admitted before is looked back at.
-      const entry = register(watch);
+      const { match } = wanted.filters;
+      const entry = register(watch, match === undefined ? undefined : compile(match));
       beginning.add(watch);
       try {
         return await begin(entry, wanted.idempotency, noRoom);
       } finally {
         beginning.delete(watch);
-        arm();
+        if (unarmed) arm();
+        else settle();
       }
     },
     async ended(id, signal) {
@@ -421,7 +469,7 @@ export function createSignals(seams: SignalsSeams): Signals {
         if (signal?.aborted) return onAbort();
         set.add(done);
         signal?.addEventListener("abort", onAbort, { once: true });
-        if (pending.has(id)) return;
+        if (pending.get(id) !== undefined) return;
         store.watch(id).then(
           (watch) => {
             leave();
@@ -445,7 +493,7 @@ export function createSignals(seams: SignalsSeams): Signals {
         if (watch.owner.kind === "agent") seams.onExpired(watch);
         tell(watch);
       }
-      arm();
+      settle();
       return true;
     },
     offers(signal) {
@@ -493,10 +541,10 @@ function newKnown(): Known {
 /** The watch's pattern, which looks into a text only where no other watch with the same one has. */
 function onceFor({ watch, pattern }: Entry, { found }: Known): Pattern | undefined {
   const { match } = watch.filters;
-  if (match === undefined || pattern === undefined) return undefined;
+  if (match === undefined) return undefined;
   return {
     test(text) {
-      const known = found.get(match) ?? pattern.test(text);
+      const known = found.get(match) ?? pattern()?.test(text) ?? false;
       found.set(match, known);
       return known;
     },
