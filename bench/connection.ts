@@ -91,6 +91,8 @@ export interface Driven {
   readonly seconds: number;
   readonly perSecond: number;
   readonly latencies: Float64Array;
+  /** When each was sent, `performance.now()`. */
+  readonly sentAt: Float64Array;
 }
 
 /** Sends every request once, over `connections` at a time. Throws at the first answer that is not 2xx. */
@@ -101,6 +103,7 @@ export async function drive(
 ): Promise<Driven> {
   const open = await Promise.all(Array.from({ length: connections }, () => connect(port)));
   const latencies = new Float64Array(requests.length);
+  const sentAt = new Float64Array(requests.length);
   let next = 0;
   const started = performance.now();
   try {
@@ -113,6 +116,7 @@ export async function drive(
           const { status, at } = await connection.send(request);
           if (status < 200 || status > 299) throw new Error(`a request was answered ${status}`);
           latencies[i] = at - sent;
+          sentAt[i] = sent;
         }
       }),
     );
@@ -120,7 +124,7 @@ export async function drive(
     for (const connection of open) connection.close();
   }
   const seconds = (performance.now() - started) / 1000;
-  return { seconds, perSecond: requests.length / seconds, latencies };
+  return { seconds, perSecond: requests.length / seconds, latencies, sentAt };
 }
 
 /** The bytes of a POST of a form. `headers` as written, without the last line break. */

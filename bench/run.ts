@@ -17,11 +17,21 @@ import { BUN, buildBinary, inFolder } from "./processes.ts";
 import { record } from "./record.ts";
 import { type Figure, option, table } from "./report.ts";
 
-const BENCHES = ["inbound", "turns", "waits", "memory", "start", "growth", "replies", "signals"] as const;
+const BENCHES = [
+  "inbound",
+  "turns",
+  "waits",
+  "memory",
+  "start",
+  "growth",
+  "overload",
+  "replies",
+  "signals",
+] as const;
 /** Not a figure of the specification; runs for its own table. */
 const WITHOUT_FIGURES: readonly string[] = ["signals"];
 /** They start the compiled binary. */
-const WITH_BINARY: readonly string[] = ["inbound", "turns", "memory", "start", "growth"];
+const WITH_BINARY: readonly string[] = ["inbound", "turns", "memory", "start", "growth", "overload"];
 
 /** Everything that was measured in one run. */
 export interface Run {

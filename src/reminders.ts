@@ -1,7 +1,7 @@
 import { redactAddress } from "./address.ts";
 import { isHeld } from "./admission.ts";
 import type { ChannelState } from "./channel.ts";
-import { type Clock, sleep } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { compose } from "./compose.ts";
 import { sessionKey } from "./conversation.ts";
 import { parseCron } from "./cron.ts";
@@ -11,6 +11,7 @@ import type { Log } from "./log.ts";
 import type { NewOutbound } from "./message.ts";
 import { allows, type PolicyDecision } from "./policy.ts";
 import { askRecipient, type RecipientSeams } from "./recipient.ts";
+import { createRetries } from "./retries.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { JoinConversation } from "./store.ts";
 import type { TextTools } from "./text.ts";
@@ -40,8 +41,6 @@ export interface ReminderSeams extends RecipientSeams {
 const LATE = 5 * 60_000;
 /** A clock that was set forward, and a machine that slept, are noticed within this, ms. */
 export const LOOK_AGAIN = 30_000;
-/** What the disk refused is tried again after this, ms. */
-const RETRY = 5_000;
 
 /**
  * Delivers reminders at their time: one occurrence and the time of the next are one transaction, so that none is
@@ -51,6 +50,7 @@ const RETRY = 5_000;
 export function createReminders(seams: ReminderSeams): Queue<Reminder> {
   const { store, clock, log } = seams;
   const channels = () => Object.keys(seams.settings().channels);
+  const retries = createRetries(clock);
 
   async function deliveryOf(reminder: Reminder, channel: ChannelSettings): Promise<TimedDelivery> {
     const now = clock.now();
@@ -123,23 +123,16 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
 
   return {
     name: "reminders",
-    claim: (limit, now) => store.dueReminders(channels(), now, limit),
+    async claim(limit, now) {
+      const due = await store.dueReminders(channels(), now, limit + retries.size);
+      return due.filter(({ id }) => !retries.isLeftAlone(id)).slice(0, limit);
+    },
     async nextDue() {
       const next = await store.nextReminderDue(channels());
       return next === undefined ? undefined : Math.min(next, clock.now() + LOOK_AGAIN);
     },
-    run: (reminder, signal) => retried(() => deliver(reminder), clock, signal),
+    run: (reminder) => retries.run(reminder.id, () => deliver(reminder)),
   };
-}
-
-/** Lets some time pass after a failure, since the row is due still and is claimed again at once. */
-export async function retried(work: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    await sleep(clock, RETRY, signal);
-    throw error;
-  }
 }
 
 /** The next time of an expression that was checked when it was stored; undefined without one. */

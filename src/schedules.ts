@@ -5,7 +5,8 @@ import { sessionKey } from "./conversation.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { RecipientSeams } from "./recipient.ts";
-import { LOOK_AGAIN, nextOf, retried } from "./reminders.ts";
+import { LOOK_AGAIN, nextOf } from "./reminders.ts";
+import { createRetries } from "./retries.ts";
 import type { ScheduleSettings, Settings } from "./settings.ts";
 import type { TextTools } from "./text.ts";
 import {
@@ -89,6 +90,8 @@ export function createSchedules(seams: ScheduleSeams): Schedules {
     };
   }
 
+  const retries = createRetries(clock);
+
   async function deliver(run: ScheduleRun): Promise<void> {
     const schedule = seams.settings().schedules.find(({ name }) => name === run.name);
     if (schedule === undefined) return;
@@ -126,13 +129,14 @@ export function createSchedules(seams: ScheduleSeams): Schedules {
       name: "schedules",
       async claim(limit, now) {
         const known = new Set(seams.settings().schedules.map(({ name }) => name));
-        return (await store.dueSchedules(now)).filter(({ name }) => known.has(name)).slice(0, limit);
+        const due = (await store.dueSchedules(now)).filter(({ name }) => known.has(name));
+        return due.filter(({ name }) => !retries.isLeftAlone(name)).slice(0, limit);
       },
       async nextDue() {
         const next = await store.nextScheduleDue();
         return next === undefined ? undefined : Math.min(next, clock.now() + LOOK_AGAIN);
       },
-      run: (run, signal) => retried(() => deliver(run), clock, signal),
+      run: (run) => retries.run(run.name, () => deliver(run)),
     },
   };
 }
