@@ -47,6 +47,8 @@ const LONGEST = 7 * 24 * 3_600_000;
 const LINK_LASTS = 5 * 60_000;
 /** Of each kind; the oldest go first. */
 const MOST = 100;
+/** Of those one credential's: whoever has one token cannot sign out the others. */
+const MOST_OF_ONE = 10;
 const SESSION_BYTES = 32;
 /** Short enough to be read out; it lives for minutes, and wrong ones are slowed down. */
 const CODE_BYTES = 16;
@@ -65,6 +67,8 @@ export function createSessions({ identify, random, clock }: SessionsSeams): Sess
     const now = clock.now();
     const secret = hex(random(bytes));
     among.set(secret, { credential, until: now + lasts, usedAt: now });
+    const own = [...among].filter(([, kept]) => kept.credential === credential);
+    for (const [name] of own.slice(0, -MOST_OF_ONE)) among.delete(name);
     for (const [name, { until }] of among) if (until <= now || among.size > MOST) among.delete(name);
     return secret;
   }

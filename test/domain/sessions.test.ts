@@ -15,7 +15,7 @@ function sessions() {
   const made = createSessions({
     identify(credential, client) {
       asked.push(`${credential} from ${client}`);
-      return valid && credential === "right"
+      return valid && (credential.startsWith("right") || credential === "another")
         ? Promise.resolve({ caller: ADMIN })
         : Promise.reject(new AppError("unauthenticated", "no"));
     },
@@ -66,8 +66,18 @@ test("a wrong code is asked for as a token, so that who guesses codes is slowed 
 test("no more than a hundred sessions are kept, the newest of them", async () => {
   const { signIn, identify } = sessions();
   const ids: string[] = [];
-  for (let i = 0; i < 101; i++) ids.push((await signIn("right", CLIENT)).id);
+  for (let i = 0; i < 101; i++) ids.push((await signIn(`right ${i}`, CLIENT)).id);
   expect(new Set(ids).size).toBe(101);
   expect(identify(ids[0] ?? "", CLIENT)).rejects.toThrow("not signed in any more");
   expect((await identify(ids[1] ?? "", CLIENT)).caller).toBe(ADMIN);
+});
+
+test("who signs in without end with one token signs out nobody but that token's own sessions", async () => {
+  const { signIn, identify } = sessions();
+  const { id: mine } = await signIn("right", CLIENT);
+  const others: string[] = [];
+  for (let times = 0; times < 200; times++) others.push((await signIn("another", CLIENT)).id);
+  expect((await identify(mine, CLIENT)).caller).toBe(ADMIN);
+  expect((await identify(others.at(-1) ?? "", CLIENT)).caller).toBe(ADMIN);
+  expect(identify(others[0] ?? "", CLIENT)).rejects.toThrow("not signed in any more");
 });
