@@ -1,8 +1,9 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { balance, type Violation } from "./accounts.ts";
+import { balance } from "./accounts.ts";
 import { integrityOf } from "./database.ts";
 import type { Dice } from "./dice.ts";
+import type { Violation } from "./findings.ts";
 import { booksOf, connected, endedByItself, settle } from "./finish.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";

@@ -1,8 +1,9 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { balance, numbersIn, type Rule, type Violation } from "./accounts.ts";
+import { balance, numbersIn } from "./accounts.ts";
 import { integrityOf, readWritten, type Written } from "./database.ts";
 import type { Dice } from "./dice.ts";
+import type { Rule, Violation } from "./findings.ts";
 import { booksOf, connected, endedByItself, settle } from "./finish.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";

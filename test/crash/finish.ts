@@ -1,5 +1,6 @@
-import type { Books, SentText, Violation } from "./accounts.ts";
+import type { Books, SentText } from "./accounts.ts";
 import { readUnfinished, readWritten } from "./database.ts";
+import type { Violation } from "./findings.ts";
 import type { Logged } from "./processes.ts";
 import type { Rig } from "./rig.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { Violation } from "./accounts.ts";
+import type { Violation } from "./findings.ts";
 
 /** Errors that the faults of a run are meant to bring about; every other one is a mistake of the service. */
 const EXPECTED = new Set([

@@ -1,4 +1,4 @@
-import type { Violation } from "./accounts.ts";
+import type { Violation } from "./findings.ts";
 import type { RigChannel } from "./rig.ts";
 
 /** A part of a run with a carrier, a service and accounts of its own. */

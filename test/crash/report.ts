@@ -1,4 +1,5 @@
-import { type Accounts, describeFate, type Fate, RULES, type Violation } from "./accounts.ts";
+import type { Accounts } from "./accounts.ts";
+import { describeFate, type Fate, RULES, type Violation } from "./findings.ts";
 import type { Phase } from "./phase.ts";
 import type { MemorySample, Soak } from "./soaking.ts";
 import type { UnderLoad } from "./under-load.ts";

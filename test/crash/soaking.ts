@@ -1,8 +1,9 @@
 import { statSync } from "node:fs";
-import { type Accounts, balance, type SentText, type Violation } from "./accounts.ts";
+import { type Accounts, balance, type SentText } from "./accounts.ts";
 import type { CarriedText } from "./carrier.ts";
 import { integrityOf, readUnfinished, readWritten } from "./database.ts";
 import type { Dice } from "./dice.ts";
+import type { Violation } from "./findings.ts";
 import { createLatencies, type Latencies } from "./latencies.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";

@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Accounts, balance, type Violation } from "./accounts.ts";
+import { type Accounts, balance } from "./accounts.ts";
 import { integrityOf, readUnfinished } from "./database.ts";
 import type { Dice } from "./dice.ts";
+import type { Violation } from "./findings.ts";
 import { booksOf, connected, endedByItself, settle, textsOf } from "./finish.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";
@@ -87,7 +88,7 @@ const WEIGHTS = [
 /** A service is killed within this of its first answer, ms. */
 const LIFE = 2_500;
 /** So many texts that the service does not have yet are enough: most of its time it is down. */
-const BACKLOG = 1_000;
+const BACKLOG = 2_000;
 /** The service looks for what is too old this long after it has started to listen, ms. */
 const HOUSEKEEPING = 30_000;
 /** A text is in the carrier's list after this long, ms: the longest lag among the faults. */

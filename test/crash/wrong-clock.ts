@@ -1,8 +1,9 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { balance, type Violation } from "./accounts.ts";
+import { balance } from "./accounts.ts";
 import { integrityOf } from "./database.ts";
 import type { Dice } from "./dice.ts";
+import type { Violation } from "./findings.ts";
 import { booksOf, connected, settle } from "./finish.ts";
 import { startLoad } from "./load.ts";
 import { unexpectedErrors } from "./log-errors.ts";
