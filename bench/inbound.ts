@@ -66,7 +66,7 @@ function schemaOfMessages(): string {
 async function run(args: readonly string[]): Promise<boolean> {
   const howMany = count(args, "--texts", 8_000);
   const rounds = count(args, "--rounds", 7);
-  const connections = count(args, "--connections", 32);
+  const connections = count(args, "--connections", 64);
   pinLoad();
   return inFolder(option(args, "--dir"), async (folder) => {
     const binary = option(args, "--binary") ?? (await buildBinary(folder));
