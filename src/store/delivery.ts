@@ -163,7 +163,7 @@ export function createDelivery(
   /** A message that failed may be sent again on purpose; then the carrier has it twice, and one was meant. */
   function isSurplus(row: MessageRow, attempt: number, before: AttemptRow | undefined): boolean {
     if (attempt < attempts.last(row.seq)) return before === undefined || isDoubtful(before);
-    return row.state !== "pending" && row.state !== "sending" && row.state !== "unknown";
+    return isCarried(row);
   }
 
   /** The try is known to have sent nothing; before its outcome is written. */
@@ -217,7 +217,7 @@ export function createDelivery(
         case "ambiguous":
           attempts.settle(seq, attempt, { outcome: "ambiguous", detail: outcome.reason }, at);
           if (open && row.state === "sending") outbox.lose(seq, at, outcome.reason);
-          else if (attempts.last(seq) > 1) watch(row, attempt, at);
+          else if (attempt > 1 && !open && isCarried(row)) watch(row, attempt, at);
           return ONCE;
       }
     },
@@ -338,6 +338,11 @@ interface Learnt {
 function outlives(said: DeliveryState | undefined, hadSid: boolean): boolean {
   if (said === "delivered" || said === "read") return true;
   return (said === "queued" || said === "sent") && !hadSid;
+}
+
+/** The carrier is known to have the message, or it has come to its end. */
+function isCarried({ state }: MessageRow): boolean {
+  return state !== "pending" && state !== "sending" && state !== "unknown";
 }
 
 /** Nobody knew what became of it. */

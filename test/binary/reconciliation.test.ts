@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { openSandbox, type Sandbox, until } from "../support/binary.ts";
 import {
@@ -13,6 +13,8 @@ import {
   startService,
   twilioConfig,
 } from "./running.ts";
+
+setDefaultTimeout(60_000);
 
 const TAKEN = "+15557000001";
 const MISSING = "+15557000002";
@@ -109,7 +111,7 @@ describe("a service that is killed in the middle of a send", () => {
       "delivered",
     ]);
     expect((await third.stop()).code).toBe(0);
-  }, 60_000);
+  });
 
   test("does not send by itself what it left four hours ago, and sends it once when told to", async () => {
     await carrier.fault({ on: "send", kind: "timeout_before", times: 1, match: { to: MISSING } });
@@ -140,5 +142,5 @@ describe("a service that is killed in the middle of a send", () => {
     expect((await sandbox.run(["messages", "resend", id])).code).toBe(1);
     expect(await textsOf(MISSING)).toEqual(["hello"]);
     expect((await third.stop()).code).toBe(0);
-  }, 60_000);
+  });
 });

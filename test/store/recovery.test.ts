@@ -139,6 +139,20 @@ describe("sends of a process that died", () => {
     expect(await t.stateOf(send.message.id)).toBe("queued");
   });
 
+  test("a second try whose answer is lost after its lease ran out is still looked for", async () => {
+    const t = testStore();
+    await t.store.enqueue(t.outbound());
+    await settle(t, await claimOne(t), { kind: "retry", reason: "429" }, t.clock.now());
+    const second = await claimOne(t);
+    await t.clock.advance(60_000);
+    await t.claimSends();
+    await settle(t, second, AMBIGUOUS);
+    const claim = { now: t.clock.now(), lease: 60_000, limit: 10, channels: ["sms"] };
+    expect((await t.store.claimLooks(claim)).looks).toMatchObject([
+      { messageId: second.message.id, attempt: 2 },
+    ]);
+  });
+
   test("a late answer to an earlier try does not decide the present one", async () => {
     const t = testStore();
     await t.store.enqueue(t.outbound());
