@@ -83,10 +83,10 @@ function fill(db: Database, blocks: number, now: number): void {
   db.run(`INSERT INTO conversations (seq, id, key, channel, address, agent, started_at, last_at, ended_at, messages)
     SELECT b + 1, conversation, '${CHANNEL}:' || address, '${CHANNEL}', address, 'parrot', at, at + ${span * 8},
       at + ${span * 8} + 1800000, ${TURNS * 2} FROM blocks`);
-  db.run(`INSERT INTO turns (seq, id, key, channel, address, agent, conversation_id, state, attempt, held, head,
+  db.run(`INSERT INTO turns (seq, id, key, channel, address, agent, conversation_id, state, attempt, crashes, texts, held, head,
       created_at, not_before, due_at, ended_at)
     SELECT b * ${TURNS} + t + 1, ${turnOf("b", "t")}, '${CHANNEL}:' || address, '${CHANNEL}', address, 'parrot',
-      conversation, 'done', 1, 0, 1, at + t * ${span * 2}, at, at + t * ${span * 2} + 1200, at + t * ${span * 2} + 3000
+      conversation, 'done', 1, 0, 1, 0, 1, at + t * ${span * 2}, at, at + t * ${span * 2} + 1200, at + t * ${span * 2} + 3000
     FROM blocks, steps`);
   db.run(`INSERT INTO messages (${columns})
     SELECT ${inbound}, ${idOf(inbound)}, '${CHANNEL}', 'inbound', address, '${NUMBER}',
@@ -125,10 +125,11 @@ function fill(db: Database, blocks: number, now: number): void {
   db.run(`INSERT INTO attempts (message, attempt, started_at, day, sid, outcome)
     SELECT seq, 1, created_at, date(created_at / 1000, 'unixepoch'), provider_sid, 'accepted'
     FROM messages WHERE direction = 'outbound'`);
-  db.run(`INSERT INTO usage (day, channel, inbound, outbound, segments, inbound_segments)
+  db.run(`INSERT INTO usage (day, channel, inbound, outbound, segments, inbound_segments, input_tokens,
+      output_tokens)
     SELECT date(created_at / 1000, 'unixepoch') AS day, channel, sum(direction = 'inbound'),
       sum(direction = 'outbound'), sum(iif(direction = 'outbound', segments, 0)),
-      sum(iif(direction = 'inbound', segments, 0)) FROM messages GROUP BY day, channel`);
+      sum(iif(direction = 'inbound', segments, 0)), 0, 0 FROM messages GROUP BY day, channel`);
   db.run(`INSERT INTO events (nonce, type, at, subject, state)
     SELECT abs(random()) % 281474976710656, iif(direction = 'outbound', 'message.status', 'message.received'),
       created_at, id, iif(direction = 'outbound', 'delivered', NULL)
