@@ -31,6 +31,7 @@ import { consoleFiles } from "./console/files.ts";
 import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createGauges } from "./gauges.ts";
+import { createHousekeeping } from "./housekeeping.ts";
 import { createAdminApp } from "./http/admin.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
@@ -49,7 +50,6 @@ import { createReadiness } from "./readiness.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
 import { createRemind } from "./remind.ts";
 import { createReminders } from "./reminders.ts";
-import { purgeBefore } from "./retention.ts";
 import { createSchedules } from "./schedules.ts";
 import { createSendMessage } from "./send-message.ts";
 import { createSessions } from "./sessions.ts";
@@ -96,10 +96,6 @@ const SEND_CONCURRENCY = 64;
 const LOOK_CONCURRENCY = 16;
 /** Small models on small machines answer one after the other anyway. */
 const JUDGE_CONCURRENCY = 4;
-/** Idle conversations are ended, and what has expired is swept away, this often, ms. */
-const HOUSEKEEPING = 30_000;
-/** Steps of removing old texts at each of these times: what is more waits for the next. */
-const PURGE_STEPS = 50;
 
 /** The wanted ports of loopback where they are free, otherwise any free ones. */
 export async function freePorts(wanted: readonly [number, number]): Promise<readonly [number, number]> {
@@ -611,28 +607,15 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     log,
   });
 
-  let stopHousekeeping = () => {};
-  const housekeeping = () => {
-    stopHousekeeping = clock.after(HOUSEKEEPING, () => {
-      tidy()
-        .catch((error: unknown) => log.error("housekeeping", { error: String(error) }))
-        .finally(() => {
-          if (!stopped) housekeeping();
-        });
-    });
-  };
-  const tidy = async () => {
+  const housekeeping = createHousekeeping({
+    settings: () => settings,
+    store,
+    sweepFiles: shelf.sweep,
     // A send can also come into doubt by its lease running out.
-    lookWorker.wake();
-    for (const channel of Object.values(settings.channels))
-      for (const ended of await store.endIdle(channel.id, channel.idleTimeout, clock.now()))
-        log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
-    while (await store.sweep(clock.now()));
-    for (let step = 0; step < PURGE_STEPS; step++)
-      if (!(await store.purge(purgeBefore(settings, clock.now())))) break;
-    while (await store.purgeCodes(clock.now() - settings.retention.codes));
-    await shelf.sweep();
-  };
+    onRound: () => lookWorker.wake(),
+    clock,
+    log,
+  });
 
   /** Ends the turns that run, then sends what is due, their replies among it. */
   const finishWork = async (grace: number) => {
@@ -681,7 +664,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       links.prepare(settings).commit();
       log.info("listening", { public: publicListener.url, admin: adminListener.url });
       await connect();
-      housekeeping();
+      housekeeping.start();
       return { publicUrl: publicListener.url, adminUrl: adminListener.url };
     },
     async idle() {
@@ -691,8 +674,8 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
     async close(grace) {
       stopped = true;
-      stopHousekeeping();
       relief?.stop();
+      housekeeping.stop();
       configuration.close();
       const listeners = [publicListener, adminListener].filter((listener) => listener !== undefined);
       waiting.stop();

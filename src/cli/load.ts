@@ -14,13 +14,17 @@ export function readSettings(file: string): Settings {
 }
 
 /**
- * The same for a service, which goes on reading and writing the file. Warnings are for `check`.
+ * The same for a service, which goes on reading and writing the file. `warnings` are for its log.
  */
-export function openSettings(path: string): { readonly file: ConfigFile; readonly settings: Settings } {
+export function openSettings(path: string): {
+  readonly file: ConfigFile;
+  readonly settings: Settings;
+  readonly warnings: readonly string[];
+} {
   const file = openConfigFile({ path, env: environment() });
   const read = file.read();
   if (read.kind === "invalid") throw new CliError(EXIT.usage, read.problems.join("\n"));
-  return { file, settings: read.settings };
+  return { file, settings: read.settings, warnings: read.warnings };
 }
 
 export function loadedConfig(file: string): ReturnType<typeof loadConfig> {

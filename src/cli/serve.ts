@@ -19,12 +19,13 @@ export function serveVerb(program: Command): void {
       const { config } = this.optsWithGlobals<{ config: string }>();
       const stopped = untilSignal();
       const onHangup = hangups();
-      const { file, settings } = openSettings(config);
+      const { file, settings, warnings } = openSettings(config);
       const [{ openApp }, { systemSeams }] = await Promise.all([
         import("../app.ts"),
         import("../app-seams.ts"),
       ]);
       const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
+      for (const reason of warnings) seams.log.warn("config.warning", { reason });
       try {
         const app = await openApp(settings, { ...seams, configFile: file });
         try {

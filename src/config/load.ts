@@ -12,6 +12,7 @@ import type { Env } from "./interpolate.ts";
 import { checkListeners, checkPublicUrl } from "./listener-checks.ts";
 import type { ConfigProblem } from "./problems.ts";
 import { createReport, type Report } from "./report.ts";
+import { checkRetention } from "./retention-checks.ts";
 import { checkHomeAndSchedules } from "./schedule-checks.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { createDecrypt, type Decrypt } from "./secrets.ts";
@@ -135,6 +136,7 @@ function finish(
   checkHomeAndSchedules(checked, numbers);
   checkListeners(checked);
   checkPublicUrl(checked);
+  checkRetention(checked);
   const problems = report.problems();
   if (problems.length > 0) return { kind: "invalid", problems };
   const settings = buildSettings(config, {

@@ -3,8 +3,14 @@ import type { PurgeBefore } from "../retention.ts";
 import { conversations, isDenied, messages, outbox, turns, watches } from "./schema.ts";
 import { type Db, is, param, type Read, upTo, type Write } from "./statement.ts";
 
-/** Rows of each kind that one step looks at: a few milliseconds. */
+/** Rows of each kind that one step looks at. */
 const STEP = 200;
+
+/**
+ * A step stops when it has taken this long, ms of the machine's own time: a row costs what its indexes cost, and every
+ * text that comes in waits for the step.
+ */
+const BUDGET = 4;
 
 interface Found {
   readonly seq: number;
@@ -15,7 +21,11 @@ interface Found {
 export interface RetentionParts {
   /** Told when texts were erased, so that their copies in the log can go too. */
   readonly onErased: () => void;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly time: () => number;
 }
+
+type Row = Write<{ seq: number }>;
 
 /**
  * One step of removing what is too old; answers whether there may be more. Runs inside a write.
@@ -81,30 +91,53 @@ export function createRetention(db: Db, parts: RetentionParts): (before: PurgeBe
   /** Messages up to here are gone or busy; from the start again once the young ones are reached. */
   let position = 0;
 
-  function purgeMessages(before: number): boolean {
+  function purgeMessages(before: number, late: () => boolean): boolean {
     const rows = oldest.all({ position, limit: STEP, before });
-    const gone = rows.filter(({ old, busy }) => old === 1 && busy === 0);
-    for (const { seq } of gone) removeMessage.run({ seq });
-    if (gone.length > 0) parts.onErased();
-    const more = rows.length === STEP && rows.every(({ old }) => old === 1);
-    position = more ? (rows.at(-1)?.seq ?? 0) : 0;
+    let gone = 0;
+    let reached = position;
+    for (const { seq, old, busy } of rows) {
+      if (old === 0 || (gone > 0 && late())) break;
+      if (busy === 0) {
+        removeMessage.run({ seq });
+        gone += 1;
+      }
+      reached = seq;
+    }
+    if (gone > 0) parts.onErased();
+    const last = rows.at(-1);
+    const cut = rows.some(({ seq, old }) => seq > reached && old === 1);
+    const more = cut || (rows.length === STEP && last?.old === 1);
+    position = more ? reached : 0;
     return more;
   }
 
+  /** Removes rows until the time of the step is over; answers whether any are left. */
+  function removeSome(rows: readonly { readonly seq: number }[], remove: Row, late: () => boolean): boolean {
+    let removed = 0;
+    for (const { seq } of rows) {
+      if (removed > 0 && late()) break;
+      remove.run({ seq });
+      removed += 1;
+    }
+    return removed < rows.length || rows.length === STEP;
+  }
+
   return (before) => {
-    let more = purgeMessages(before.messages);
-    const redacted = denied.all({ before: before.denied, limit: STEP });
-    for (const { seq } of redacted) removeMessage.run({ seq });
-    if (redacted.length === STEP) more = true;
+    const until = parts.time() + BUDGET;
+    const late = () => parts.time() >= until;
+    let more = purgeMessages(before.messages, late);
+    if (more && late()) return true;
+    if (removeSome(denied.all({ before: before.denied, limit: STEP }), removeMessage, late)) more = true;
     // Turns before conversations: the ones belong to the others.
     for (const { find, remove } of [
       { find: oldTurns, remove: removeTurn },
       { find: oldConversations, remove: removeConversation },
     ]) {
+      if (more && late()) return true;
       const gone = find.all({ before: before.messages, limit: STEP }).filter(({ gone }) => gone === 1);
-      for (const { seq } of gone) remove.run({ seq });
-      if (gone.length === STEP) more = true;
+      if (removeSome(gone, remove, late)) more = true;
     }
+    if (more && late()) return true;
     if (removeWatches.run({ before: before.messages }).changes === STEP) more = true;
     return more;
   };

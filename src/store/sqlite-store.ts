@@ -133,7 +133,10 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const resend = createResend({ messages, attempts, doubts, outbox, senders, requests });
   const replay = createReplay({ messages, turns, requests });
   const openDeliveries = createOpenDeliveries(db);
-  const purge = createRetention(db, { onErased: checkpoints.noteErased });
+  const purge = createRetention(db, {
+    onErased: checkpoints.noteErased,
+    time: () => performance.now(),
+  });
   const sweep = createSweep(db, outbox, events);
   const referents: Referents = {
     message(id) {

@@ -29,7 +29,7 @@ export interface WatchSignals {
 }
 
 /** Messages that one call of `purge` erases. */
-const PURGE_BATCH = 200;
+const PURGE_BATCH = 50;
 
 type Revealed = {
   readonly seq: number;

@@ -491,6 +491,11 @@ describe("warned of, and accepted", () => {
       'sms.yaml:2:23 server.public_url: is an address of this machine, which Twilio cannot reach (found "http://127.0.0.1:8080") — write the URL under which the Internet reaches this machine, or inbound: poll in the channel',
     ],
     [
+      "texts that are to go while the carrier still lists them",
+      `${SIMULATED}retention: { messages: 2h, denied: 25h }\n`,
+      "sms.yaml:3:24 retention.messages: is shorter than channels.sms.catch_up (1d) and 1h, so they are kept 25h: a text that the carrier still lists would be taken for a new one and answered again (found 2h) — write messages: 25h or more, or a shorter catch_up",
+    ],
+    [
       "another account with the token of twilio:",
       `${TWILIO}channels: { sms: { agent: parrot, from_number: "+15551234567", account_sid: AC00000000000000000000000000000002 } }\n`,
       "sms.yaml:4:77 channels.sms.account_sid: is another account than that of twilio:, whose auth_token is used with it (found AC00000000000000000000000000000002) — write the auth_token of this account beside it",
