@@ -202,6 +202,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     join(folder, "log"),
     options.pin === undefined ? {} : { pin: options.pin },
   );
+  // It opens after the public one.
+  await listening(adminPort, () => true);
   return {
     ...server,
     publicUrl,
