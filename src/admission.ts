@@ -10,6 +10,7 @@ import { AppError } from "./errors.ts";
 import { heldBack } from "./held-back.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
+import { channelsOf, unanswered } from "./loop.ts";
 import type { InboundEvent, NewOutbound, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
@@ -81,6 +82,12 @@ export function createAdmission(
   seams: AdmissionSeams,
 ): (channel: string, event: InboundEvent) => Promise<Admitted> {
   const { store, clock, log } = seams;
+  /** True for the number of another channel that an agent speaks from. */
+  const loops = (from: string, channelId: string) => {
+    const { channels } = seams.settings();
+    const others = Object.values(channels).filter(({ id, mode }) => id !== channelId && mode === "message");
+    return others.length > 0 && channelsOf(from, others, seams.channelState).length > 0;
+  };
 
   return async (channelId, event) => {
     const channel = seams.settings().channels[channelId];
@@ -91,7 +98,8 @@ export function createAdmission(
       const now = clock.now();
       const facts = await store.senderFacts({ channel: channelId, address: event.from, now });
       const dispatched = dispatch(event, channel, facts, seams.policy(), seams.countryOf(event.from), now);
-      const decided = event.beforeRestore === true ? heldBack(dispatched) : dispatched;
+      const held = event.beforeRestore === true ? heldBack(dispatched) : dispatched;
+      const decided = loops(event.from, channelId) ? unanswered(held) : held;
       const messageId = seams.newId("msg");
       const signal = signalOf(decided, event, channel, messageId, now);
       const { mark, ...offered } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal);

@@ -48,6 +48,8 @@ export interface TurnRequest {
    * up its conversation.
    */
   readonly meanwhile?: readonly ChatMessage[];
+  /** What began the turn, where no text did. */
+  readonly task?: "reminder" | "schedule";
   /** Absent where the caller gives none; then the agent only talks. */
   readonly tools?: TurnTools;
   /** IANA name. */

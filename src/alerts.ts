@@ -83,14 +83,24 @@ export function createAlerts({ store, clock, log }: AlertsSeams): Alerts {
   };
 }
 
-/** Tells that an agent's tool server is down: its turns go on without these tools. */
-export function toolServerAlerts(raise: Alerts["raise"]) {
-  return ({ agent, server, reason }: Readonly<Record<"agent" | "server" | "reason", string>>): void =>
-    raise({
-      cause: `mcp.down/${agent}/${server}`,
-      message: `The tool server ${server} of the agent ${agent} is down: ${reason}. The agent answers without its tools.`,
-      fix: `It is started again when a turn needs it. If it stays down, check agents.${agent}.mcp_servers.${server}.`,
-    });
+/** Tells what is wrong with an agent's tools while its turns go on. */
+export function toolAlerts(raise: Alerts["raise"]) {
+  return {
+    onToolServerDown: ({ agent, server, reason }: Readonly<Record<"agent" | "server" | "reason", string>>) =>
+      raise({
+        cause: `mcp.down/${agent}/${server}`,
+        message: `The tool server ${server} of the agent ${agent} is down: ${reason}. The agent answers without its tools.`,
+        fix: `It is started again when a turn needs it. If it stays down, check agents.${agent}.mcp_servers.${server}.`,
+      }),
+    onUnknownConfirm({ agent, tool }: Readonly<Record<"agent" | "tool", string>>) {
+      const server = tool.slice(0, tool.indexOf("."));
+      raise({
+        cause: `confirm.unknown/${agent}/${tool}`,
+        message: `agents.${agent}.confirm names ${tool}, which the tool server ${server} does not offer. Until that is mended every tool of ${server} must be confirmed.`,
+        fix: `Write the tool's name as ${server} lists it, or take it out of agents.${agent}.confirm.`,
+      });
+    },
+  };
 }
 
 /** Answers true once a thing has happened `count` times within `window` ms, and then counts anew. */

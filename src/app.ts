@@ -6,7 +6,7 @@ import { addon } from "./addon.ts";
 import { createAdmission, isHeld } from "./admission.ts";
 import { createAgentRegistry } from "./agent-registry.ts";
 import { createAgent } from "./agents/create.ts";
-import { toolServerAlerts } from "./alerts.ts";
+import { toolAlerts } from "./alerts.ts";
 import { createEvents, fraction } from "./app-events.ts";
 import { createLinks } from "./app-links.ts";
 import { createLazyMcp } from "./app-mcp.ts";
@@ -170,7 +170,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
 
   const agents = createAgentRegistry({
-    create: (agent) => createAgent(agent, { ...seams, onToolServerDown: toolServerAlerts(alerts.raise) }),
+    create: (agent) => createAgent(agent, { ...seams, ...toolAlerts(alerts.raise) }),
     log,
   });
   agents.prepare(settings.agents).commit();

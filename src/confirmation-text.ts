@@ -28,6 +28,13 @@ export function confirmationText(
   return bodyOf(truncate(argumentsText(input, 8), { segments: 1, characters: 100 }));
 }
 
+const ASKS = /^(Allow .*\? Reply )\d{6}( within 10 minutes\. Did not ask for this\? Do not reply\.)$/s;
+
+/** A text that `confirmationText` made, without its code; any other as it is. */
+export function withoutConfirmationCode(text: string): string {
+  return text.replace(ASKS, "$1***$2");
+}
+
 function argumentsText(input: Readonly<Record<string, unknown>>, width: number): string {
   const all = Object.entries(input).filter(([, value]) => value !== undefined && value !== null);
   const shown = all

@@ -17,6 +17,8 @@ export interface RemindSeams {
 
 /** Reminders of one recipient on one channel. */
 const MOST = 50;
+/** From a prompt that was due to one that it sets, ms: else a chain of them costs a text each minute, for ever. */
+const SOONEST = 3_600_000;
 
 /**
  * The agents' `remind`: sets, lists and cancels reminders for the person the turn answers, and nobody else's. They
@@ -46,6 +48,10 @@ export function createRemind(seams: RemindSeams): Tool {
         case "set": {
           const now = clock.now();
           const request = parseReminder(input, seams.settings().timezone, now);
+          if (context.task === "reminder" && request.kind === "prompt" && request.nextAt < now + SOONEST)
+            throw new ToolFailure(
+              "A reminder began this turn, and its prompt may set another prompt in an hour at the earliest; a text may come sooner.",
+            );
           const id = seams.newId("rem");
           const reminder: Reminder = { ...request, id, channel, address, agent, createdAt: now };
           if (!(await store.addReminder(reminder, MOST)))

@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import { compose } from "./compose.ts";
 import { sessionKey } from "./conversation.ts";
 import { parseCron } from "./cron.ts";
+import { decideRoute } from "./dispatch.ts";
 import type { Explained } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
@@ -56,6 +57,19 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
     const now = clock.now();
     const { address, kind, content, timezone, nextAt } = reminder;
     const { decision, facts } = await askRecipient(channel, address, now, seams);
+    const { route, policies } = decideRoute(
+      { from: address, media: [] },
+      channel,
+      facts,
+      seams.policy(),
+      seams.countryOf(address),
+      now,
+    );
+    const forbidden = allows(decision)
+      ? route === "message"
+        ? undefined
+        : mayNoLongerText(policies)
+      : forbiddenBy(decision);
     const key = sessionKey(channel, address, facts.paired !== undefined);
     const conversation: JoinConversation = {
       key,
@@ -74,7 +88,7 @@ export function createReminders(seams: ReminderSeams): Queue<Reminder> {
       mediaUrls: [],
       segments: seams.text.segments(text),
       policies: decision.policies,
-      ...(allows(decision) ? {} : { forbidden: forbiddenBy(decision) }),
+      ...(forbidden === undefined ? {} : { forbidden }),
       createdAt: now,
     });
     if (kind === "text") {
@@ -140,6 +154,14 @@ export function nextOf(cron: string | undefined, timezone: string, after: number
   if (cron === undefined) return undefined;
   const parsed = parseCron(cron);
   return "message" in parsed ? undefined : nextDue(parsed, timezone, after);
+}
+
+/** Who may no longer text the agent, since the phone was revoked say, is no longer texted what it was to remind of. */
+function mayNoLongerText(policies: readonly string[]): Explained {
+  return {
+    meaning: `It was not sent, since its recipient may no longer text the agent: ${policies.join(", ") || "no policy permits receive_message"}.`,
+    fix: "Pair the phone again, or permit receive_message to it.",
+  };
 }
 
 export function forbiddenBy(decision: PolicyDecision): Explained {

@@ -1,10 +1,11 @@
-import { addressKind, isSendable, numberOf, redactAddress } from "./address.ts";
+import { addressKind, isSendable, redactAddress } from "./address.ts";
 import { type ChannelState, policyChannel } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import { sessionKey } from "./conversation.ts";
 import type { Explained } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
+import { channelsOf } from "./loop.ts";
 import { allows, type PolicyDecision, type PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -119,15 +120,6 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
     throw new ToolFailure(`Nobody is called ${to}. ${await known(channel, context.agent)}`);
   }
 
-  /** Every number of this service: a text to one of them would come back as somebody's text. */
-  function isOurs(address: string): boolean {
-    const number = numberOf(address) ?? address;
-    return Object.values(seams.settings().channels).some(({ id, sender }) => {
-      const own = [...seams.channelState(id).numbers, ...(sender.kind === "number" ? [sender.number] : [])];
-      return own.some((one) => (numberOf(one) ?? one) === number);
-    });
-  }
-
   function bodyOf(markdown: string, channel: ChannelSettings): string {
     const { segmentsPerReply } = seams.settings().limits;
     const plain = seams.text.render(markdown, channel.reply.economy);
@@ -163,7 +155,9 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
       const named = stringOf(input, "channel", false);
       await checkCount(context);
       const { channel, address, name } = await recipientOf(to, named, context);
-      if (isOurs(address)) throw new ToolFailure(`${name} is a number of this service itself.`);
+      // It would come back as somebody's text.
+      if (channelsOf(address, Object.values(seams.settings().channels), seams.channelState).length > 0)
+        throw new ToolFailure(`${name} is a number of this service itself.`);
       if (channel.id === context.channel && address === context.from)
         throw new ToolFailure("That is the person you are answering: write it in your reply.");
       const body = bodyOf(text, channel);

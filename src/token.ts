@@ -1,4 +1,5 @@
 import { annotate, redactCodes } from "./annotation.ts";
+import { withoutConfirmationCode } from "./confirmation-text.ts";
 import { AppError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Signal } from "./signal.ts";
@@ -70,12 +71,15 @@ export function maskSignal(caller: Caller, signal: Signal): Signal {
 
 /**
  * A message as this caller may see it: a signal's text is masked as a whole, elsewhere what may be a code. In what is
- * sent too: an agent that has waited for a code hands it on.
+ * sent too: an agent that has waited for a code hands it on. The code that confirms a call is for the phone it went
+ * to, and proves nothing once another reads it: who may wait for codes does not see that one either.
  */
 export function maskMessage<Kept extends Message>(caller: Caller, message: Kept): Kept {
-  if (seesCodes(caller) || message.text === undefined) return message;
+  if (message.text === undefined || can(caller, "admin")) return message;
+  const text = message.direction === "outbound" ? withoutConfirmationCode(message.text) : message.text;
+  if (seesCodes(caller)) return { ...message, text };
   if (message.route === "signal") return { ...message, text: MASK };
-  return { ...message, text: maskText(message.text, message.from) };
+  return { ...message, text: maskText(text, message.from) };
 }
 
 /** A turn as this caller may see it: what tools said may hold a code. */

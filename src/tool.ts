@@ -33,6 +33,8 @@ export interface ToolContext {
   readonly conversationId: string;
   /** Whom the turn answers. */
   readonly from: string;
+  /** What began the turn, where no text did. */
+  readonly task?: "reminder" | "schedule";
 }
 
 export type ToolResult =

@@ -63,6 +63,7 @@ export async function turnRequest(
     ...(meanwhile.length === 0
       ? {}
       : { meanwhile: meanwhile.map(({ role, text, media }) => ({ role, text, media })) }),
+    ...(turn.task === undefined ? {} : { task: turn.task.kind }),
     ...(tools === undefined ? {} : { tools }),
     timezone: seams.settings().timezone,
     now: clock.now(),

@@ -37,7 +37,7 @@ export async function complete(
   const ask = async () => {
     const generated = await model.doGenerate({ ...call, providerOptions });
     const { inputTokens, outputTokens } = generated.usage;
-    options.onUsage({ inputTokens: inputTokens.total ?? 0, outputTokens: outputTokens.total ?? 0 });
+    options.onUsage({ inputTokens: tokens(inputTokens.total), outputTokens: tokens(outputTokens.total) });
     return parse(generated, new Set((call.tools ?? []).map((tool) => tool.name)));
   };
   try {
@@ -47,6 +47,13 @@ export async function complete(
     options.onRetry("malformed");
     return ask();
   }
+}
+
+/** What no context window has ever held: a count beyond it is a provider's mistake, and would spoil every total. */
+const MOST_TOKENS = 1_000_000_000;
+
+function tokens(count: number | undefined): number {
+  return count !== undefined && count >= 0 && count <= MOST_TOKENS ? Math.round(count) : 0;
 }
 
 function parse(generated: LanguageModelV4GenerateResult, toolNames: ReadonlySet<string>): Completion {

@@ -3,6 +3,7 @@ import type { LlmAgent } from "../settings.ts";
 import { sum, type TokenUsage, type Tool } from "../tool.ts";
 import { adapt, fullShape, type Shape } from "./adaptation.ts";
 import { complete } from "./completion.ts";
+import { confirmedOf } from "./confirm-names.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { explanationIn } from "./excerpt.ts";
 import { createJudge } from "./judge.ts";
@@ -106,9 +107,13 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
         ? []
         : [`The tools of these servers cannot be used at the moment: ${served.missing.join(", ")}.`];
     const named = settings.tools.includes(STAY_SILENT);
+    const tools = [...own, ...served.tools];
+    const { needsCode, unknown } = confirmedOf(settings.confirm, tools);
+    for (const tool of unknown) seams.onUnknownConfirm?.({ agent: id, tool });
     return {
-      tools: [...own, ...served.tools],
-      silence: named || own.length + served.tools.length > 0,
+      tools,
+      needsCode,
+      silence: named || tools.length > 0,
       notes,
     };
   }
@@ -150,4 +155,4 @@ export function createLlmAgent(settings: LlmAgent, seams: AgentSeams): Agent {
 }
 
 const UNANSWERED: Answered = { status: 0, tries: 1 };
-const NO_TOOLS = { tools: [], silence: false, notes: [] };
+const NO_TOOLS = { tools: [], needsCode: () => true, silence: false, notes: [] };

@@ -8,12 +8,20 @@ export interface AgentSeams {
   readonly log: Log;
   /** Told each time a tool server was lost or could not be started. */
   readonly onToolServerDown?: (server: ToolServerDown) => void;
+  /** Told in each turn of a name under `confirm` that no tool of its server has. */
+  readonly onUnknownConfirm?: (confirm: UnknownConfirm) => void;
   /** All that a command sees of the service's own environment. */
   readonly env: {
     readonly PATH?: string | undefined;
     readonly HOME?: string | undefined;
     readonly LANG?: string | undefined;
   };
+}
+
+export interface UnknownConfirm {
+  readonly agent: string;
+  /** `server.tool`. */
+  readonly tool: string;
 }
 
 export interface ToolServerDown {

@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { LlmAgent } from "../settings.ts";
 import { type CallState, type Tool, type ToolContext, ToolFailure, type TurnTools } from "../tool.ts";
+import type { Confirmed } from "./confirm-names.ts";
 import { type Deadline, untilAborted } from "./deadline.ts";
 import { excerpt } from "./excerpt.ts";
 import { NOT_YET_SILENT, STAY_SILENT } from "./silence.ts";
@@ -15,10 +16,11 @@ import type { Call } from "./transcript.ts";
 const MAX_CALLS = 16;
 
 export interface CallSeams {
-  readonly settings: Pick<LlmAgent, "id" | "confirm" | "timeout">;
+  readonly settings: Pick<LlmAgent, "id" | "timeout">;
   readonly request: TurnRequest;
   readonly access: TurnTools;
   readonly tools: ReadonlyMap<string, Tool>;
+  readonly needsCode: Confirmed["needsCode"];
   readonly deadline: Deadline;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,7 +56,7 @@ async function settle(call: Call, index: number, seams: CallSeams): Promise<Call
 }
 
 async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeams): Promise<CallState> {
-  const { access, settings, request } = seams;
+  const { access, request } = seams;
   const refused = (text: string, policies?: readonly string[]) =>
     end(callId, "refused", text, seams, part.tool, policies === undefined ? {} : { policies });
   if (part.tool === STAY_SILENT) return refused(NOT_YET_SILENT);
@@ -68,6 +70,7 @@ async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeam
     agent: request.agent,
     conversationId: request.conversationId,
     from: request.from,
+    ...(request.task === undefined ? {} : { task: request.task }),
   };
   const { signal } = seams.deadline;
   const authorization = await untilAborted(access.authorize(tool, context), signal).catch(
@@ -83,7 +86,7 @@ async function begin({ callId, part }: Call, confirmed: boolean, seams: CallSeam
   );
   const { policies } = authorization;
   if (!authorization.allowed) return refused(`Refused: ${authorization.reason}`, policies);
-  if (settings.confirm.includes(tool.name) && !confirmed) {
+  if (seams.needsCode(tool) && !confirmed) {
     const outcome = await confirmation(part, context, seams);
     switch (outcome.kind) {
       case "refused":

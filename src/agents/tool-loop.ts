@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import type { LlmAgent } from "../settings.ts";
 import { sum, type TokenUsage, type Tool, type TurnTools } from "../tool.ts";
 import type { Completion } from "./completion.ts";
+import type { Confirmed } from "./confirm-names.ts";
 import type { Deadline } from "./deadline.ts";
 import { subjectOf } from "./provider-failure.ts";
 import { choosesSilence, SILENCE } from "./silence.ts";
@@ -28,6 +29,7 @@ export interface LoopSeams {
   /** Absent: the model only talks. */
   readonly access: TurnTools | undefined;
   readonly tools: readonly Tool[];
+  readonly needsCode: Confirmed["needsCode"];
   /** The model may end the turn without an answer. */
   readonly silence: boolean;
   /** Sentences for the system prompt of every request. */
@@ -107,11 +109,20 @@ const ANSWER_NOW = "Your last answer was empty. Answer the person now, in plain 
 async function settleLast(
   steps: Step[],
   tools: ReadonlyMap<string, Tool>,
-  { access, settings, request, deadline, clock, log }: LoopSeams,
+  { access, settings, request, needsCode, deadline, clock, log }: LoopSeams,
 ): Promise<readonly string[]> {
   const last = steps.at(-1);
   if (last === undefined || access === undefined) return [];
-  const calls = await settleCalls(last.calls, { settings, request, access, tools, deadline, clock, log });
+  const calls = await settleCalls(last.calls, {
+    settings,
+    request,
+    access,
+    tools,
+    needsCode,
+    deadline,
+    clock,
+    log,
+  });
   steps[steps.length - 1] = { ...last, calls };
   return calls.filter(({ state }) => state.kind === "waiting").map(({ callId }) => callId);
 }

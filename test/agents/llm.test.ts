@@ -16,6 +16,22 @@ describe("an answer", () => {
     expect(server.requests[0]?.body.model).toBe("test-model");
   });
 
+  test("with a count of tokens that cannot be is kept, and the count is not: it would spoil every total", async () => {
+    const server = await serve(
+      { text: "Noon.", usage: { prompt: 1e308, completion: 4 } },
+      { text: "Noon.", usage: { prompt: 10.5, completion: -4 } },
+    );
+    const llm = agent(server);
+    expect(await llm.run(turn(), never)).toEqual({
+      text: "Noon.",
+      usage: { inputTokens: 0, outputTokens: 4 },
+    });
+    expect(await llm.run(turn(), never)).toEqual({
+      text: "Noon.",
+      usage: { inputTokens: 11, outputTokens: 0 },
+    });
+  });
+
   test("is asked for without a key where none is configured", async () => {
     const server = await serve({ text: "Noon." });
     await agent(server).run(turn(), never);

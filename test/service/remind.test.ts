@@ -240,6 +240,52 @@ describe("a reminder", () => {
     ]);
   });
 
+  test("with a text is not sent to somebody who may no longer text the agent, and that is shown", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { text: "Tea", cron: "30 * * * *" });
+    await world.service.api("DELETE", `/channels/sms/addresses/${encodeURIComponent(PHONE)}`);
+    const since = world.clock.now() + 1;
+    await world.clock.advance(40 * MINUTE);
+    await due(world, 1);
+    expect(await outbound(world, since)).toMatchObject([
+      {
+        text: "Tea",
+        state: "suppressed",
+        error: { meaning: expect.stringContaining("may no longer text the agent") },
+      },
+    ]);
+    expect((await world.service.inbox(PHONE)).map(({ text }) => text)).not.toContain("Tea");
+  });
+
+  test("with a prompt sets no other prompt within the hour, so that no chain of them costs a text each minute", async () => {
+    const world = await start("2026-05-04T20:00:00Z");
+    await remind(world, { prompt: "Again and again", in_minutes: 1 });
+    const next = (args: Readonly<Record<string, unknown>>) => ({ name: "remind", arguments: args });
+    world.model.script(
+      {
+        toolCalls: [
+          next({ prompt: "Again and again", in_minutes: 1 }),
+          next({ text: "Tea", in_minutes: 1 }),
+          next({ prompt: "Look once more", in_minutes: 60 }),
+        ],
+      },
+      { text: "Once." },
+    );
+    await world.clock.advance(MINUTE + 1);
+    await world.service.eventually(
+      async () => (await world.service.inbox(PHONE)).some(({ text }) => text === "Once."),
+      "the reminder's reply",
+    );
+    const results = (world.model.requests.at(-1)?.body.messages ?? [])
+      .filter(({ role }) => role === "tool")
+      .map(({ content }) => String(content));
+    expect(results.map((result) => /in an hour at the earliest|"status":"set"/.exec(result)?.[0])).toEqual([
+      "in an hour at the earliest",
+      '"status":"set"',
+      '"status":"set"',
+    ]);
+  });
+
   test("with a prompt says why it was not done when the recipient opts out while it waits for its turn", async () => {
     const world = await start("2026-05-04T20:00:00Z");
     await remind(world, { prompt: "Make tea", in_minutes: 10 });

@@ -3,6 +3,7 @@ import { type HttpServer, scriptedServer } from "../agents/mcp-http-servers.ts";
 import { cli } from "../support/cli.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
+import { as, makeToken } from "../tokens/support.ts";
 
 setDefaultTimeout(20_000);
 
@@ -154,6 +155,38 @@ describe("a tool of a server under confirm", () => {
     await service.admitted(PHONE, code);
     await service.received(PHONE, 9);
     expect(calls).toEqual([]);
+  });
+
+  test("shows its code to no token that could forge the answer, be it one that may see other codes", async () => {
+    const world = await start("", ["home.unlock_door"]);
+    const { service } = world;
+    await service.pair();
+    const { code } = await ask(world);
+    const token = await makeToken(service, { scopes: ["read", "messages:send", "signals:await"] });
+    const reader = as(service, token.token);
+    const list = await reader("GET", "/messages?limit=50");
+    const asked = list.body.items.find(({ text }: { text?: string }) =>
+      text?.startsWith("Allow unlock door"),
+    );
+    expect(asked.text).toContain('door "back", seconds 30? Reply *** within 10 minutes.');
+    expect(JSON.stringify([list.body, (await reader("GET", `/messages/${asked.id}`)).body])).not.toContain(
+      code,
+    );
+    expect(JSON.stringify((await service.api("GET", `/messages/${asked.id}`)).body)).toContain(code);
+  });
+
+  test("whose name the server does not know makes all its tools wait for a code, and the operator is told", async () => {
+    const world = await start("", ["home.unlok_door"]);
+    const { service, model, calls } = world;
+    await service.pair();
+    const { text, code } = await ask(world);
+    expect(text).toStartWith("Allow unlock door (home):");
+    expect(calls).toEqual([]);
+    await service.logged("alert", { cause: "confirm.unknown/assistant/home.unlok_door" });
+    model.script({ text: "It is open." });
+    await service.text(PHONE, code);
+    await service.received(PHONE, 3);
+    expect(calls).toHaveLength(1);
   });
 
   test("is not confirmed through another channel, even by the same phone", async () => {
