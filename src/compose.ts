@@ -26,7 +26,7 @@ export function compose(
   segmentsPerReply: number,
   text: TextTools,
 ): Composed {
-  const plain = text.render(markdown, reply.economy);
+  const plain = text.render(readable(markdown), reply.economy);
   if (plain.trim() === "") return { bodies: [], held: [] };
   const whole = text.split(plain, { segments: segmentsPerReply });
   if (whole.length === 1) return { bodies: whole, held: [] };
@@ -51,6 +51,17 @@ export function compose(
       };
     }
   }
+}
+
+/**
+ * Nobody reads more of an answer by SMS, characters; it is some 650 segments. An agent that answers megabytes, as one
+ * that repeats itself may, would hold up every other turn for as long as that is cut into parts.
+ */
+const MOST_READABLE = 100_000;
+
+function readable(markdown: string): string {
+  if (markdown.length <= MOST_READABLE) return markdown;
+  return `${markdown.slice(0, MOST_READABLE).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /** Of parts that are sent together only the last one asks whether there should be more. */

@@ -122,13 +122,15 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
 
   function bodyOf(markdown: string, channel: ChannelSettings): string {
     const { segmentsPerReply } = seams.settings().limits;
+    const tooLong = new ToolFailure(
+      `The text is too long: at most ${MAX_BODY} characters and ${segmentsPerReply} SMS segments. Shorten it.`,
+    );
+    // No Markdown of this length becomes so short a text, and megabytes would take seconds to find that out.
+    if (markdown.length > 10 * MAX_BODY) throw tooLong;
     const plain = seams.text.render(markdown, channel.reply.economy);
     const [body, ...more] = seams.text.split(plain, { segments: segmentsPerReply });
     if (body === undefined) throw new ToolFailure("The text is empty.");
-    if (more.length > 0)
-      throw new ToolFailure(
-        `The text is too long: at most ${MAX_BODY} characters and ${segmentsPerReply} SMS segments. Shorten it.`,
-      );
+    if (more.length > 0) throw tooLong;
     return body;
   }
 
