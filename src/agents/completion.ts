@@ -96,6 +96,7 @@ function partOf(part: LanguageModelV4Content): readonly StepPart[] {
 /** Many models write nothing at all for a call without arguments. */
 function inputOf(json: string): { readonly input: Record<string, unknown>; readonly malformed?: true } {
   if (json.trim() === "") return { input: {} };
+  if (depthOf(json) > MAX_DEPTH) return { input: {}, malformed: true };
   try {
     const value: unknown = JSON.parse(json);
     if (value === null) return { input: {} };
@@ -104,4 +105,24 @@ function inputOf(json: string): { readonly input: Record<string, unknown>; reado
     // told to the model as the result of the call
   }
   return { input: {}, malformed: true };
+}
+
+/** No tool asks for more; writing tens of thousands of levels into the journal takes seconds, and fails. */
+const MAX_DEPTH = 100;
+
+/** How deep brackets are nested in a JSON text; those in its strings do not count. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let quoted = false;
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (quoted) {
+      if (char === "\\") at += 1;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === "[" || char === "{") deepest = Math.max(deepest, ++depth);
+    else if (char === "]" || char === "}") depth -= 1;
+  }
+  return deepest;
 }

@@ -175,6 +175,21 @@ describe("a tool call", () => {
     expect(remind.calls.map(({ input }) => input)).toEqual([{}]);
   });
 
+  test("with an input nested deeper than any tool asks for is told the same, and brackets in words do not count", async () => {
+    const nested = (depth: number) => `{"x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+    const words = JSON.stringify({ x: `"${"[".repeat(500)}` });
+    const server = await serve(
+      {
+        toolCalls: [call("remind", nested(50_000)), call("remind", nested(99)), call("remind", words)],
+      },
+      { text: "ok" },
+    );
+    const remind = fakeTool("remind", () => "Set.");
+    await llmAgent(server).run(withTools({ builtIn: [remind] }).request(), never);
+    expect(toldResults(server.requests[1])[0]).toContain("must be one JSON object");
+    expect(remind.calls.map(({ input }) => JSON.stringify(input))).toEqual([nested(99), words]);
+  });
+
   test("gives at most 32 KiB to the journal and the model, cut at a character", async () => {
     const server = await serve({ toolCalls: [call("remind")] }, { text: "ok" });
     const turnOf = withTools({ builtIn: [fakeTool("remind", () => "€".repeat(20_000))] });
