@@ -54,6 +54,8 @@ function serve({ address, fetch, maxBody, idleTimeout, patient }: ListenOptions)
     return Bun.serve({
       hostname: address.host,
       port: address.port,
+      // Left out, Linux lets two programs of one user listen there, and each gets some of the requests.
+      reusePort: false,
       fetch: patient ? (request, server) => unhurried(request, server, answer, idleTimeout) : answer,
       maxRequestBodySize: maxBody,
       idleTimeout,

@@ -46,7 +46,9 @@ function mode(name: string): string {
 
 describe("what cannot be started says so, with exit code 1", () => {
   test("a listener whose port is taken", async () => {
-    const taken = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+    // As the runtime listens unless told otherwise: programs of one user may then share a port on Linux.
+    const port = freePorts().publicPort;
+    const taken = Bun.serve({ hostname: "127.0.0.1", port, reusePort: true, fetch: () => new Response() });
     try {
       for (const [name, both] of [
         ["public", { ...ports, publicPort: taken.port ?? 0 }],
