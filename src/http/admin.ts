@@ -28,7 +28,7 @@ import { usageRoutes } from "./api/usage.ts";
 import { readBody } from "./body.ts";
 import { type ConsoleFile, consoleRoutes } from "./console.ts";
 import { callerOf, callersOnly, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
-import { onInvalid, problemResponse } from "./problem.ts";
+import { onInvalid, problemResponse, refusalResponse } from "./problem.ts";
 import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
 
 export interface AdminSeams {
@@ -65,7 +65,7 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   app.onError((error) => {
     if (!(error instanceof AppError) && !isHttpError(error))
       seams.log.error("http.admin", { error: String(error) });
-    if (isHttpError(error)) return problemResponse(new AppError("invalid", error.message));
+    if (isHttpError(error)) return refusalResponse(error);
     return problemResponse(error);
   });
   app.notFound(() => problemResponse(new AppError("not_found", "There is no such route.")));

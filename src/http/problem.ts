@@ -22,6 +22,20 @@ const TITLE: Readonly<Record<ErrorCode, string>> = {
   unavailable: "Try again later",
 };
 
+/** What the router refuses by itself: a body that is not JSON (400), or does not say that it is (415). */
+export function refusalResponse({
+  status,
+  message,
+}: {
+  readonly status: number;
+  readonly message: string;
+}): Response {
+  if (status !== 415) return problemResponse(new AppError("invalid", `${message}.`));
+  return problem(415, "Unsupported media type", "The body's type is not one this route takes.", [], FIX_TYPE);
+}
+
+const FIX_TYPE = "Send JSON, with the header Content-Type: application/json.";
+
 /** An error as RFC 9457 `application/problem+json`. Anything but an AppError is shown as internal only. */
 export function problemResponse(error: unknown): Response {
   if (!(error instanceof AppError)) return problem(500, "Internal error", "See the service's log.");
@@ -53,20 +67,39 @@ function problem(
   });
 }
 
-/** What zod found wrong, as our error. Paths are those of the body or the query. */
-export function invalid(
-  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
-): AppError {
+/** What zod says of a wrong place. `keys` are the fields an object may not have; its own path names the object. */
+interface Issue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+}
+
+/** What zod found wrong, as our error. Paths are those of the body or the query, one for each unknown field too. */
+export function invalid(issues: readonly Issue[]): AppError {
   return new AppError("invalid", "The request is not valid.", {
-    problems: issues.map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message })),
+    problems: issues.flatMap(({ path, message, keys }): readonly Problem[] =>
+      keys === undefined
+        ? [{ path: pathOf(path), message: plain(message) }]
+        : keys.map((key) => ({ path: pathOf([...path, key]), message: "Is not a known field." })),
+    ),
   });
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.map(String).join(".");
+}
+
+/** Zod's own sentence for what is not there, said plainly; all others as they are. */
+function plain(message: string): string {
+  const [, expected] = /^Invalid input: expected (\w+), received undefined$/.exec(message) ?? [];
+  return expected === undefined ? message : `Is missing; expected ${expected}.`;
 }
 
 /** The validation hook of every route: throws, so that there is one way to answer an error. */
 export function onInvalid(
   result: {
     success: boolean;
-    error?: { issues: readonly { path: readonly PropertyKey[]; message: string }[] };
+    error?: { issues: readonly Issue[] };
   },
   _c: Context,
 ): void {

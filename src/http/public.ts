@@ -190,7 +190,7 @@ export function createPublicApp(seams: PublicSeams): {
  * the XML in its debugger.
  */
 function refuse(status: number, reason: string, headers: Record<string, string> = {}): Response {
-  const comment = reason.replace(/[<>&-]/g, " ");
+  const comment = reason.replace(/[<>&]/g, " ").replace(/-(?=-|$)/g, " ");
   return new Response(`<?xml version="1.0"?><!-- ${comment} --><Response/>`, {
     status,
     headers: { "content-type": "text/xml", ...headers },

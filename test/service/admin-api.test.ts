@@ -261,6 +261,37 @@ describe("the admin listener", () => {
       body: JSON.stringify({ channel: "sms", to: PHONE, body: "x".repeat(1_000_000) }),
     });
     expect([large.status, large.headers.get("content-type")]).toEqual([413, "application/problem+json"]);
+    for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
+      const untyped = await fetch(`${running.adminUrl}/api/v1/messages`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${running.token}`, "content-type": type },
+        body: JSON.stringify({ channel: "sms", to: PHONE, body: "hi" }),
+      });
+      expect([untyped.status, untyped.headers.get("content-type")]).toEqual([
+        415,
+        "application/problem+json",
+      ]);
+      expect(await untyped.json()).toMatchObject({
+        status: 415,
+        fix: expect.stringContaining("application/json"),
+      });
+    }
+    expect((await running.api("GET", "/messages?direction=outbound")).body.items).toEqual([]);
+  });
+
+  test("names each field that is missing or not known, by its path", async () => {
+    const running = await start();
+    const sent = { channel: "sms", to: PHONE, body: "hi", mediaUrls: [], form: "+1" };
+    expect((await running.api("POST", "/messages", sent)).body.errors).toEqual([
+      { path: "mediaUrls", message: "Is not a known field." },
+      { path: "form", message: "Is not a known field." },
+    ]);
+    expect((await running.api("POST", "/messages", { channel: "sms", body: "hi" })).body.errors).toEqual([
+      { path: "to", message: "Is missing; expected string." },
+    ]);
+    expect((await running.api("GET", "/messages?chanel=sms")).body.errors).toEqual([
+      { path: "chanel", message: "Is not a known field." },
+    ]);
   });
 
   test("describes every route in an OpenAPI 3.1 document", async () => {
