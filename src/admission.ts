@@ -56,7 +56,7 @@ export type Admitted =
   | { readonly kind: "echo" };
 
 /**
- * Why an event is none of this channel's (SPEC section 4, step 2). `numbers` are those that reach the channel:
+ * Why an event is none of this channel's. `numbers` are those that reach the channel:
  * a Messaging Service that defers to its numbers may leave its own sid out.
  */
 export function foreign(

@@ -52,5 +52,18 @@ export async function* diagnose(
     yield* carrierFindings(name, outcome);
     if (outcome.kind === "ready") yield* await checkCampaign(channel, check, signal);
   }
-  for (const agent of Object.values(settings.agents)) yield* await probeAgent(agent, seams, signal);
+  const used = usedAgents(settings);
+  for (const agent of Object.values(settings.agents))
+    for (const finding of await probeAgent(agent, seams, signal))
+      yield used.has(agent.id) || finding.status !== "fail" ? finding : unused(finding);
+}
+
+/** Agents that a channel or a schedule names. */
+function usedAgents({ channels, schedules }: Settings): ReadonlySet<string | undefined> {
+  return new Set([...Object.values(channels), ...schedules].map(({ agent }) => agent));
+}
+
+/** What no text can reach need not work yet: `sms.example.yaml` has such an agent. */
+function unused(finding: Finding): Finding {
+  return { ...finding, status: "warn", detail: `${finding.detail} (no channel and no schedule uses it)` };
 }

@@ -2,7 +2,7 @@ import { API_AGENT, type PolicyChannel } from "./policy.ts";
 import type { ChannelSettings } from "./settings.ts";
 
 /**
- * The life of a channel (SPEC section 5). `reconnecting` passes by itself, `failed` needs a person.
+ * The life of a channel. `reconnecting` passes by itself, `failed` needs a person.
  * `pairing` is a connected channel nobody may use yet.
  */
 export type ChannelStatus = "disabled" | "connecting" | "pairing" | "connected" | "reconnecting" | "failed";

@@ -1,6 +1,6 @@
 import type { OptOutType } from "./message.ts";
 
-/** Texts that are handled before the agent (SPEC sections 7 and 9). */
+/** Texts that are handled before the agent. */
 export type Command = "new" | "help" | "status" | "stop";
 
 const STOP = new Set(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"]);

@@ -17,7 +17,7 @@ export const MORE_HINT = "[MORE?]";
 export const HELD_FOR = 24 * 3_600_000;
 
 /**
- * Makes one agent's answer into texts (SPEC section 8): rendered, economised, cut, and by `overflow` either
+ * Makes one agent's answer into texts: rendered, economised, cut, and by `overflow` either
  * held back for `MORE`, sent in parts, or cut off. Never more than `segmentsPerReply` segments at once.
  */
 export function compose(

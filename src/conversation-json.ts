@@ -1,7 +1,7 @@
 import { rfc3339 } from "./clock.ts";
 import type { Conversation } from "./conversation.ts";
 
-/** A conversation as every door shows it (SPEC section 10). */
+/** A conversation as every door shows it. */
 export function conversationJson(conversation: Conversation) {
   const { id, channel, address, agent, startedAt, lastAt, endedAt, messages } = conversation;
   return {

@@ -44,7 +44,7 @@ interface DispatchBase {
 
 /**
  * Decides what becomes of an inbound text. Pure but for the policy engine; the order of the steps is the
- * order in which SPEC sections 5 to 9 give them precedence.
+ * order in which they take precedence.
  */
 export function dispatch(
   event: Pick<InboundEvent, "from" | "body" | "media" | "optOutType">,
@@ -117,8 +117,7 @@ const OPTED_OUT: Explained = {
 };
 
 /**
- * The route of a text by mode and policies (the table of SPEC section 6). Used at admission and again just
- * before the agent runs.
+ * The route of a text by mode and policies. Used at admission and again just before the agent runs.
  */
 export function decideRoute(
   event: Pick<InboundEvent, "from" | "media">,

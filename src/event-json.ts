@@ -5,7 +5,7 @@ import { messageJson, statusJson } from "./message-json.ts";
 import { signalJson } from "./signal-json.ts";
 import { type Caller, can, maskMessage, maskSignal, reaches } from "./token.ts";
 
-/** An event as webhooks and the event stream tell it (SPEC section 10). */
+/** An event as webhooks and the event stream tell it. */
 export interface EventJson {
   readonly id: string;
   readonly type: EventType;

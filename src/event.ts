@@ -3,7 +3,7 @@ import type { Conversation } from "./conversation.ts";
 import type { DeliveryState, Message } from "./message.ts";
 import type { Signal } from "./signal.ts";
 
-/** What webhooks and the event stream tell (SPEC section 10). */
+/** What webhooks and the event stream tell. */
 export const EVENT_TYPES = [
   "message.received",
   "message.status",

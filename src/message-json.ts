@@ -1,7 +1,7 @@
 import { rfc3339 } from "./clock.ts";
 import type { DeliveryState, Message } from "./message.ts";
 
-/** A message as every door shows it (SPEC section 10). Absent means not applicable. */
+/** A message as every door shows it. Absent means not applicable. */
 export function messageJson(message: Message) {
   const { text, media } = message;
   return {

@@ -6,12 +6,12 @@ export interface Media {
   readonly contentType: string;
 }
 
-/** What becomes of an inbound text (SPEC section 6). */
+/** What becomes of an inbound text. */
 export type Route = "pairing" | "command" | "message" | "signal" | "dropped";
 
 export type InboundState = "received" | "queued" | "handled" | "dropped" | "failed";
 
-/** Outbound states, SPEC section 9. `delivery.ts` says which may follow which. */
+/** Outbound states. `delivery.ts` says which may follow which. */
 export type DeliveryState =
   | "pending"
   | "sending"

@@ -21,7 +21,7 @@ export interface PolicyChannel {
   readonly provider: "twilio" | "simulator";
 }
 
-/** A question to the policy engine; one variant per action of the schema (SPEC section 6). */
+/** A question to the policy engine; one variant per action of the schema. */
 export type PolicyQuestion =
   | {
       readonly action: "receive_message" | "receive_signal";

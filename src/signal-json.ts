@@ -4,7 +4,7 @@ import type { Signal } from "./signal.ts";
 import type { Watch, WatchState } from "./watch.ts";
 
 /*
- * Signals and watches as every door shows them: REST, MCP, events and webhooks (SPEC section 10). Absent means not
+ * Signals and watches as every door shows them: REST, MCP, events and webhooks. Absent means not
  * applicable.
  */
 

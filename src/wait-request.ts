@@ -56,7 +56,7 @@ const FIELDS = [
 type Field = (typeof FIELDS)[number];
 
 /**
- * Reads the fields of a wait as they come in JSON (SPEC section 8b): durations as `25s` or as seconds, `from` one
+ * Reads the fields of a wait as they come in JSON: durations as `25s` or as seconds, `from` one
  * address or several; null counts as absent. An `await` is over after `timeout` (and `expires_in`, where that is
  * less); a `watch` after `expires_in`. Throws AppError `invalid` with every problem at once, each under its
  * field's name.

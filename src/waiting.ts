@@ -32,8 +32,8 @@ export interface WaitOptions {
 }
 
 /**
- * Waiting for signals, for every door that leads here (REST, MCP, CLI). `request` are the fields of SPEC section
- * 8b as they came. Rejects with AppError: `invalid` with every wrong field, `forbidden` without the scope,
+ * Waiting for signals, for every door that leads here (REST, MCP, CLI). `request` are the fields of a wait
+ * as they came (`wait-request.ts`). Rejects with AppError: `invalid` with every wrong field, `forbidden` without the scope,
  * `not_found`, `conflict` for a key that was used for something else.
  */
 export interface Waiting {

@@ -11,7 +11,7 @@ export function consoleVerb(program: Command): void {
     .option("--json", "print the link as JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  sms-agent console --config sms.yaml\n  sms-agent console --url https://sms-admin.home.lan",
+      "\nExamples:\n  sms-agent console --config sms.yaml\n  sms-agent console --url https://sms-admin.home.lan",
     );
   withTarget<{ readonly json?: boolean }>(verb, async (target, options) => {
     const { path, expires_at } = await call(target, "POST", "/sign-in-links", signInLink);

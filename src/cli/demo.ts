@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { addressKind } from "../address.ts";
+import type { App } from "../app.ts";
 import { inheritedEnv } from "../config/environment.ts";
 import { call } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -82,15 +83,15 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
     const { pairing } = await app.operator.channel(CHANNEL);
     if (pairing === undefined) throw new Error("the demo's channel has no pairing code");
     const target = { url: adminUrl, token: app.adminToken };
-    const { path } = await call(target, "POST", "/sign-in-links", signInLink);
-    stdout.line(welcome(pairing.code, `${adminUrl}${path}`, config, options));
+    const link = async () => `${adminUrl}${(await call(target, "POST", "/sign-in-links", signInLink)).path}`;
+    stdout.line(welcome(pairing.code, await link(), config, options));
     const showMessages = async () => {
       const { items } = await call(target, "GET", "/messages?limit=20", list(message));
       stdout.line(items.length === 0 ? "No messages yet." : messageTable([...items].reverse()));
     };
     const phones = phonesOf(app, simulator, NUMBER);
     if (options.tour === true) await Promise.race([tour(phones, pairing.code, showMessages), stopped]);
-    else await prompt(phones, showMessages, stopped);
+    else await prompt(phones, { showMessages, link, paired: () => isPaired(app) }, stopped);
   } finally {
     await app.close(options.tour === true ? 1_000 : SHUTDOWN_GRACE);
     seams.log.flush();
@@ -124,7 +125,7 @@ function welcome(code: string, consoleUrl: string, config: string, options: Demo
     `  Number        ${NUMBER}`,
     `  Pairing code  ${code}`,
     `  Console       ${consoleUrl}`,
-    "                (signs you in once, within 5 minutes; sms-agent console --config <the config> makes another)",
+    `                (signs you in once, within 5 minutes${options.tour === true ? "" : "; :console makes another"})`,
     `  Config        ${config}`,
     "",
     ...(options.tour === true
@@ -133,16 +134,28 @@ function welcome(code: string, consoleUrl: string, config: string, options: Demo
           `You hold the phone ${PHONE}. Type the pairing code as your first text, then anything.`,
           `  :as ${STRANGER} hello    text as somebody else`,
           "  :messages                  what came in and went out, and why",
+          "  :console                   another link to the console",
           "  :quit",
           "",
         ]),
   ].join("\n");
 }
 
+/** What a line that is no text can ask for. */
+interface Answers {
+  readonly showMessages: () => Promise<void>;
+  readonly link: () => Promise<string>;
+  readonly paired: () => Promise<boolean>;
+}
+
+async function isPaired(app: App): Promise<boolean> {
+  return (await app.operator.channel(CHANNEL)).pairedAddresses > 0;
+}
+
 /** Lines typed are texts from the phone. When the input ends, the service stays up until it is told to stop. */
 async function prompt(
   phones: Phones,
-  showMessages: () => Promise<void>,
+  { showMessages, link, paired }: Answers,
   stopped: Promise<string>,
 ): Promise<void> {
   const unsubscribe = phones.subscribe((text) => stdout.line(`${text.to} got: ${printable(text.text)}`));
@@ -156,14 +169,17 @@ async function prompt(
         await phones.settled(SETTLING);
         return text === ":quit" ? resolve() : showMessages();
       }
+      if (text === ":console") return stdout.line(await link());
       const as = /^:as\s+(\S+)\s+(.+)$/.exec(text);
       if (as === null && text.startsWith(":"))
-        return stdout.line(`There is :as <address> <text>, :messages and :quit.`);
+        return stdout.line("There is :as <address> <text>, :messages, :console and :quit.");
       if (as !== null && addressKind(as[1] ?? "") === undefined)
         return stdout.line(`${as[1]} is no phone address; write it as ${STRANGER}, 22000 or MYBANK.`);
       await phones.text(as?.[1] ?? PHONE, as?.[2] ?? text);
       const silence = await phones.whyUnanswered();
-      if (silence !== undefined) stdout.line(`(no answer: ${silence})`);
+      if (silence === undefined) return;
+      const unpaired = as === null && !(await paired());
+      stdout.line(`(no answer: ${silence}${unpaired ? " Type the pairing code to be let in." : ""})`);
     };
     // At a terminal the end of the input is the end of the demo; a program that gave none reaches it by HTTP.
     lines.on("close", () => {

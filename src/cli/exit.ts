@@ -1,4 +1,4 @@
-/** How a verb ended, for scripts (SPEC section 13). */
+/** How a verb ended, for scripts. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, timedOut: 4 } as const;
 
 /** Ends the process with a message for people. */

@@ -159,7 +159,8 @@ async function askAccount(
     const found = await numbersOf(account);
     if (found.kind === "failed") ask.tell(`${found.reason}. ${found.fix}`);
     else if (found.numbers.length === 0) ask.tell("The account has no number that can do SMS.");
-    if (found.kind === "failed" && !reuse && !(await ask.confirm("Go on with these credentials?"))) continue;
+    const doubtful = found.kind === "failed" && !reuse;
+    if (doubtful && !(await ask.confirm("Go on with these credentials all the same?", false))) continue;
     if (!reuse) secrets.push({ name: tokenFile(name), secret: account.authToken });
     return { account, own: !reuse, numbers: found.kind === "ok" ? found.numbers : [] };
   }

@@ -63,7 +63,7 @@ export function messagesVerb(program: Command): void {
     print(stdout, found, json, ({ items, next_cursor }) => {
       if (items.length === 0) return "No messages.";
       const more = next_cursor === undefined ? [] : [`Older ones: --cursor ${next_cursor}`];
-      return [messageTable(items), ...more].join("\n");
+      return [messageTable(items, { ids: true }), ...more].join("\n");
     });
   });
 }
@@ -74,10 +74,16 @@ function count(value: string): number {
   return Number(value);
 }
 
-/** Newest first, as the API lists them. The last column says why, where there is something to say. */
-export function messageTable(items: readonly Message[]): string {
-  return table(
-    ["TIME", "", "FROM", "TO", "STATE", "ROUTE", "TEXT", "WHY"],
+/**
+ * As many as were listed, in their order. The lines fit into 100 columns; what decided, or went wrong, stands under
+ * its message, with the id that `messages ID` and `messages resend ID` take where `ids` asks for it.
+ */
+export function messageTable(
+  items: readonly Message[],
+  { ids }: { readonly ids: boolean } = { ids: false },
+): string {
+  const [titles = "", ...rows] = table(
+    ["TIME", "", "FROM", "TO", "STATE", "ROUTE", "TEXT"],
     items.map((item) => [
       item.created_at.slice(0, 19).replace("T", " "),
       item.direction === "inbound" ? "←" : "→",
@@ -85,11 +91,20 @@ export function messageTable(items: readonly Message[]): string {
       item.to,
       item.state,
       item.route ?? "",
-      shorten(printable(item.text ?? "(not kept)"), 40),
-      item.error?.meaning ?? (item.policies ?? []).join(","),
+      shorten(printable(item.text ?? "(not kept)"), TEXT_WIDTH),
     ]),
-  );
+  ).split("\n");
+  const lines = items.flatMap((item, index) => {
+    const why = item.error?.meaning ?? (item.policies ?? []).join(", ");
+    const under = [...(ids ? [item.id] : []), ...(why === "" ? [] : [printable(why)])].join("  ");
+    const row = rows[index] ?? "";
+    return under === "" ? [row] : [row, `    ${ids ? shorten(under, UNDER_WIDTH) : under}`];
+  });
+  return [titles, ...lines].join("\n");
 }
+
+const TEXT_WIDTH = 28;
+const UNDER_WIDTH = 96;
 
 function describe(item: Message): string {
   const lines = [

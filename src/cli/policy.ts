@@ -71,7 +71,11 @@ function checkVerb(policies: Command): void {
     });
     print(stdout, answer, options.json === true, (value) => {
       const by = value.policies.length === 0 ? "no policy (default deny)" : value.policies.join(", ");
-      return [`${value.decision}: ${by}`, ...value.errors].join("\n");
+      const way =
+        value.decision === "deny" && value.policies.length === 0 && options.action === "receive_message"
+          ? ["Pair the phone (sms-agent pair), add it to allowed_senders, or write a policy that permits it."]
+          : [];
+      return [`${value.decision}: ${by}`, ...value.errors, ...way].join("\n");
     });
     if (answer.decision !== "allow") process.exitCode = EXIT.failed;
   });

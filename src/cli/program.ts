@@ -63,12 +63,8 @@ Examples:
 
 Exit codes: 0 ok, 1 failed, 2 bad usage or config, 3 cannot reach the service, 4 timed out.`;
 
-/**
- * Runs one command line; answers the exit code. Never throws. Verbs that run a service load it themselves, so
- * that the others start at once.
- */
-export async function run(argv: readonly string[]): Promise<number> {
-  loopbackWithoutProxy();
+/** The whole command line, with every verb and its options. */
+export function commandLine(): Command {
   const program = new Command("sms-agent")
     .description("One self-hosted binary that gives a phone number an agent.")
     .version(VERSION, "-V, --version", "print the version number")
@@ -83,6 +79,16 @@ export async function run(argv: readonly string[]): Promise<number> {
     .showHelpAfterError("(--help shows how)")
     .exitOverride();
   for (const verb of VERBS) verb(program);
+  return program;
+}
+
+/**
+ * Runs one command line; answers the exit code. Never throws. Verbs that run a service load it themselves, so
+ * that the others start at once.
+ */
+export async function run(argv: readonly string[]): Promise<number> {
+  loopbackWithoutProxy();
+  const program = commandLine();
   try {
     await program.parseAsync([...argv], { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;

@@ -6,7 +6,8 @@ export interface Questions {
   /** Not shown while it is typed. */
   secret(question: TextQuestion): Promise<string>;
   choose<Value extends string>(message: string, options: readonly Option<Value>[]): Promise<Value>;
-  confirm(message: string): Promise<boolean>;
+  /** Yes or no; `initial` is what Enter alone says, yes unless given. */
+  confirm(message: string, initial?: boolean): Promise<boolean>;
   /** Said, not asked. */
   tell(message: string): void;
 }
@@ -54,8 +55,8 @@ export async function terminalQuestions(): Promise<Questions> {
       if (found === undefined) throw new CliError(EXIT.failed, "Nothing was written.");
       return found.value;
     },
-    async confirm(message) {
-      return answered(await confirm({ message }));
+    async confirm(message, initial = true) {
+      return answered(await confirm({ message, initialValue: initial }));
     },
     tell: (message) => log.message(message),
   };

@@ -20,7 +20,7 @@ export function resendVerb(messages: Command): void {
     .option("--json", "print the API's answer")
     .addHelpText(
       "after",
-      "\nExample:\n  sms-agent messages --state unknown\n  sms-agent messages resend msg_01m7yfpjra8n54a127q0etd8rc",
+      "\nExamples:\n  sms-agent messages --state unknown\n  sms-agent messages resend msg_01m7yfpjra8n54a127q0etd8rc",
     );
   withTarget<ResendOptions>(verb, async (target, options, id = "") => {
     const answer = await call(target, "POST", `/messages/${encodeURIComponent(id)}/resend`, sent, {

@@ -5,7 +5,7 @@ import { openSettings } from "./load.ts";
 import { hangups, untilSignal } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
-/** What is in flight gets this long to finish, ms (SPEC section 2). */
+/** What is in flight gets this long to finish, ms. */
 export const SHUTDOWN_GRACE = 10_000;
 
 export function serveVerb(program: Command): void {

@@ -45,7 +45,7 @@ const LOG_INTERVAL = 60_000;
 
 /**
  * The listener the Internet reaches: webhooks, uploaded files and health, nothing else. Each step is cheaper than the next
- * (SPEC section 4): method, content type, body cap, signature, account, admission.
+ *: method, content type, body cap, signature, account, admission.
  */
 export function createPublicApp(seams: PublicSeams): {
   fetch(request: Request): Response | Promise<Response>;

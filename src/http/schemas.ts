@@ -7,7 +7,7 @@ import type { PolicyDecision, PolicyInfo } from "../policy.ts";
 import { turnRecordJson } from "../turn-record.ts";
 
 /*
- * The shapes of SPEC section 10, each beside the function that makes it. The OpenAPI document is generated
+ * The shapes of the API, each beside the function that makes it. The OpenAPI document is generated
  * from the same schemas that validate.
  */
 

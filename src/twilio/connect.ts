@@ -36,7 +36,7 @@ type Found = Extract<ConnectOutcome, { kind: "ready" }>;
 type Trouble = Exclude<ConnectOutcome, { kind: "ready" }>;
 
 /**
- * Brings a channel up (SPEC section 5): its sender is in the account and can do SMS, its texts come to us, and
+ * Brings a channel up: its sender is in the account and can do SMS, its texts come to us, and
  * our public URL answers. Registering comes before asking the public URL: from a home network one's own
  * address may not be reachable, while Twilio reaches it.
  */

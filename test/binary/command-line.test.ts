@@ -163,6 +163,8 @@ describe("a running service", () => {
     expect(field(JSON.parse(again), "id")).toBe(id);
     const [, one] = await run("messages", id);
     expect(one).toContain("from +15550100001 to +15551112222 at 20");
+    const [, listed] = await run("messages", "--address", "+15551112222");
+    expect(listed).toMatch(new RegExp(`^TIME .*\\n20.* The oven is off\\.\\n {4}${id}\\n$`));
     expect(one).toContain("text The oven is off.\n");
     expect(one).toMatch(/ {2}20\S+Z {2}pending\n/);
     expect(await run("send", "Another text", ...send.slice(2))).toEqual([

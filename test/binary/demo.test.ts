@@ -25,12 +25,19 @@ test("the tour pairs, is answered, answers no stranger and shows why, alone in a
   );
   expect(stdout).toContain("+15550003333 texts: Open the garage\n+15550003333 got: nothing\n");
   const rows = stdout.slice(stdout.indexOf("TIME ")).trim().split("\n").slice(1);
-  expect(rows.map((row) => row.slice(21).replace(/ {2,}/g, " | "))).toEqual([
+  expect(rows.filter((row) => Bun.stringWidth(row) > 100)).toEqual([]);
+  const shown = rows.map((row) =>
+    row.startsWith(" ") ? row.trim() : row.slice(21).replace(/ {2,}/g, " | "),
+  );
+  expect(shown).toEqual([
     `← | +15557654321 | +15550100001 | handled | pairing | ${pairing}`,
-    "→ | +15550100001 | +15557654321 | delivered | This phone is paired. Text me anything;…",
-    "← | +15557654321 | +15550100001 | handled | message | Is the washing machine done? | paired-senders",
-    "→ | +15550100001 | +15557654321 | delivered | Is the washing machine done? | reply-and-paired",
-    "← | +1555***3333 | +15550100001 | dropped | signal | (not kept) | Not permitted to text the agent (receive_message): No policy permits it.",
+    "→ | +15550100001 | +15557654321 | delivered | This phone is paired. Text …",
+    "← | +15557654321 | +15550100001 | handled | message | Is the washing machine done?",
+    "paired-senders",
+    "→ | +15550100001 | +15557654321 | delivered | Is the washing machine done?",
+    "reply-and-paired",
+    "← | +1555***3333 | +15550100001 | dropped | signal | (not kept)",
+    "Not permitted to text the agent (receive_message): No policy permits it.",
   ]);
   expect(code).toBe(0);
   // Nothing is left behind, neither here nor among the temporary files.
@@ -58,13 +65,13 @@ test("with no input it stays up until SIGTERM, and no file of the checkout is op
   expect(readdirSync(sandbox.temporary)).toEqual([]);
 }, 30_000);
 
-test("lines of its input are texts, and :as, :messages and :quit are obeyed in their order", async () => {
+test("lines of its input are texts, and :as, :messages, :console and :quit are obeyed in their order", async () => {
   sandbox = await openSandbox();
   const demo = sandbox.start(["demo"], { stdin: "pipe" });
   const code = (await demo.shown(/Pairing code {2}(\S+)/))[1] ?? "";
   demo.type("before pairing");
   demo.type(":messages");
-  await demo.shown(/\(no answer: Not permitted to text the agent/);
+  await demo.shown(/\(no answer: Not permitted to text the agent.* Type the pairing code to be let in\.\)/);
   await demo.shown(/\+1555\*\*\*4321 .*dropped/);
   demo.type(code);
   await demo.shown(/\+15557654321 got: This phone is paired/);
@@ -73,15 +80,17 @@ test("lines of its input are texts, and :as, :messages and :quit are obeyed in t
   demo.type(":as +15550003333 let me in");
   demo.type(":as nobody");
   demo.type(":dance");
+  demo.type(":console");
   demo.type(":messages");
   demo.type(":quit");
   const { code: exit, stdout, stderr } = await demo.ended;
-  expect(stdout.match(/There is :as <address> <text>, :messages and :quit\./g)?.length).toBe(2);
+  expect(stdout.match(/There is :as <address> <text>, :messages, :console and :quit\./g)?.length).toBe(2);
   const table = stdout.slice(stdout.lastIndexOf("TIME "));
   expect(table).toMatch(/→ {2}\+15550100001 {2}\+15557654321 {2}delivered .*hello there/);
   expect(table).toMatch(/← {2}\+1555\*\*\*3333 .*dropped .*\(not kept\)/);
   expect(table).not.toContain("let me in");
   expect(stdout).not.toContain("+15550003333 got:");
+  expect(stdout.match(/^(?: {2}Console {7})?http:\/\/\S+\/#sign-in=\w+$/gm)).toHaveLength(2);
   expect(stderr).toBe("");
   expect(exit).toBe(0);
 }, 40_000);

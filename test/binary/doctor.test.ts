@@ -64,6 +64,13 @@ test("doctor says what is wrong, with a fix, and fails", async () => {
   expect(await carrier.webhookOf("+15550100001")).toBeUndefined();
 }, 60_000);
 
+test("doctor warns of an agent that cannot be reached and that nothing uses", async () => {
+  const idle = "agents:\n  idle: { type: http, url: http://127.0.0.1:1/ }\n";
+  sandbox.write("sms.yaml", twilioConfig(carrier, ports).replace("agents:\n", idle));
+  const { stdout } = await sandbox.run(["doctor"]);
+  expect(stdout).toMatch(/^warn {2}agent idle: .* \(no channel and no schedule uses it\)\n +Start it, or/m);
+}, 60_000);
+
 test("doctor refuses a bad config as check does", async () => {
   sandbox.write("sms.yaml", "chanels: {}\n");
   const { code, stderr } = await sandbox.run(["doctor"]);
