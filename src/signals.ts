@@ -1,39 +1,26 @@
-import { addressKind } from "./address.ts";
-import type { Annotation } from "./annotation.ts";
-import { policyChannel } from "./channel.ts";
-import type { CancelTimer, Clock } from "./clock.ts";
+import type { CancelTimer } from "./clock.ts";
 import { AppError } from "./errors.ts";
+import { createHeldTexts, type HeldText, signalOf } from "./held-texts.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
-import type { Media } from "./message.ts";
-import { API_AGENT, allows, type PolicyEngine } from "./policy.ts";
-import type { Settings } from "./settings.ts";
-import { type Signal, signalId } from "./signal.ts";
+import type { Signal } from "./signal.ts";
 import type { CreateWatchOutcome, Offer, OfferOutcome, RecentSignal, SignalStore } from "./signal-store.ts";
 import {
   type CompilePattern,
-  MAX_BACKFILL,
   mayClaimFromAgent,
   type Pattern,
-  passesFilters,
   type Watch,
   type WatchFilters,
   type WatchOwner,
-  watchPrincipal,
 } from "./watch.ts";
+import { type Candidate, createEligibility, type EligibilitySeams, newKnown } from "./watch-eligibility.ts";
 import { createWatchIndex, type Indexed } from "./watch-index.ts";
 import { whyNoRoom } from "./watch-limits.ts";
 
-export interface SignalsSeams {
-  readonly settings: () => Settings;
-  readonly policy: () => PolicyEngine;
-  readonly countryOf: (address: string) => string;
-  /** The paired addresses of a channel. */
-  readonly pairedAddresses: (channel: string) => readonly string[];
+export interface SignalsSeams extends EligibilitySeams {
   readonly compile: CompilePattern;
   readonly store: SignalStore;
   readonly newId: NewId;
-  readonly clock: Clock;
   readonly log: Log;
   /** Told after the commit that a text waits to be judged for a watch with `instructions`. */
   readonly judge: () => void;
@@ -51,17 +38,6 @@ export interface NewWatch {
   readonly expiresIn: number;
   readonly owner: WatchOwner;
   readonly idempotency?: { readonly key: string; readonly fingerprint: string; readonly keepFor: number };
-}
-
-/** A denied sender's text, kept in memory only, for as long as a backfill may ask for it. */
-export interface HeldText {
-  readonly messageId: string;
-  readonly channel: string;
-  readonly from: string;
-  readonly text: string;
-  readonly media: readonly Media[];
-  readonly receivedAt: number;
-  readonly annotation: Annotation;
 }
 
 export interface Signals {
@@ -99,15 +75,9 @@ export interface Offered {
   readonly judged: readonly string[];
 }
 
-interface Entry extends Indexed {
-  /** Compiled when a text first comes as far; one that waits for another sender costs nothing. */
-  readonly pattern: () => Pattern | undefined;
-}
+type Entry = Indexed & Candidate;
 
 const NOTHING: Pattern = { test: () => false };
-
-/** Denied senders' texts kept in memory at once; the oldest goes first. */
-const MAX_HELD = 2_000;
 
 export function createSignals(seams: SignalsSeams): Signals {
   const { store, clock, log } = seams;
@@ -115,7 +85,8 @@ export function createSignals(seams: SignalsSeams): Signals {
   /** Watches that are being made: their time is not over before they have looked back. */
   const beginning = new Set<Watch>();
   const waiters = new Map<string, Set<(watch: Watch) => void>>();
-  let held: HeldText[] = [];
+  const held = createHeldTexts(clock);
+  const eligibility = createEligibility(seams);
   let made = 0;
   let timer: CancelTimer | undefined;
   /** When the timer rings. */
@@ -224,47 +195,6 @@ export function createSignals(seams: SignalsSeams): Signals {
     waiters.delete(watch.id);
   }
 
-  /** `known`: of a thousand who wait for this signal most are the same one, or look for the same. */
-  function eligible(entry: Entry, signal: Signal, known = newKnown()): boolean {
-    const { watch } = entry;
-    if (signal.receivedAt < watch.createdAt - watch.backfill) return false;
-    if (!passesFilters(watch.filters, onceFor(entry, known), signal)) return false;
-    if (!canUse(watch, signal)) return false;
-    const principal = watchPrincipal(watch.owner, API_AGENT);
-    const allowed = known.permitted.get(principal) ?? permitted(watch, signal);
-    known.permitted.set(principal, allowed);
-    return allowed;
-  }
-
-  /** An agent does not wait for the words of the person it answers, and only while it could go on with them. */
-  function canUse({ owner }: Watch, signal: Signal): boolean {
-    if (owner.kind !== "agent") return true;
-    if (signal.from === owner.address && signal.channel === owner.channel) return false;
-    const { agents, channels } = seams.settings();
-    const channel = channels[owner.channel];
-    return agents[owner.agent] !== undefined && channel?.mode === "message" && channel.enabled;
-  }
-
-  /** `receive_signal` is asked again for whoever waits. */
-  function permitted(watch: Watch, signal: Signal): boolean {
-    const channel = seams.settings().channels[signal.channel];
-    if (channel === undefined) return false;
-    const kind = addressKind(signal.from) ?? "alphanumeric";
-    const pairedAddresses = seams.pairedAddresses(signal.channel);
-    const paired = pairedAddresses.includes(signal.from);
-    return allows(
-      seams.policy().decide({
-        action: "receive_signal",
-        agent: watchPrincipal(watch.owner, API_AGENT),
-        channel: policyChannel(channel),
-        sender: { address: signal.from, kind, country: seams.countryOf(signal.from), paired },
-        numMedia: signal.numMedia,
-        pairedAddresses,
-        now: clock.now(),
-      }),
-    );
-  }
-
   function offerOf({ watch }: Entry, signal: Signal): Offer {
     return {
       watchId: watch.id,
@@ -278,7 +208,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     const offers: Offer[] = [];
     const judged: string[] = [];
     for (const entry of pending.candidates(signal)) {
-      if (entry.order <= after || !eligible(entry, signal, known)) continue;
+      if (entry.order <= after || !eligibility.passes(entry, signal, known)) continue;
       if (entry.watch.filters.instructions !== undefined) judged.push(entry.watch.id);
       else offers.push(offerOf(entry, signal));
     }
@@ -321,26 +251,15 @@ export function createSignals(seams: SignalsSeams): Signals {
         : { reveal: { from: text.from, text: text.text, media: text.media, annotation: text.annotation } }),
       at: clock.now(),
     });
-    if (outcome.delivered.length > 0) release(signal);
+    if (outcome.delivered.length > 0) held.release(signal.messageId);
     delivered(signal, outcome);
     return outcome;
-  }
-
-  /** Somebody got it, so it is on disk now. */
-  function release(signal: Signal): void {
-    held = held.filter((one) => one.messageId !== signal.messageId);
-  }
-
-  function forget(): void {
-    const since = clock.now() - MAX_BACKFILL;
-    held = held.filter((text) => text.receivedAt >= since).slice(-MAX_HELD);
   }
 
   /** What came just before the watch was made, oldest first, until a `once` watch is content. */
   async function lookBack(entry: Entry): Promise<void> {
     const { watch } = entry;
     if (watch.backfill <= 0) return;
-    forget();
     const since = watch.createdAt - watch.backfill;
     const claims =
       watch.consume === "claim" && watch.mode === "once" && watch.filters.instructions === undefined;
@@ -350,7 +269,7 @@ export function createSignals(seams: SignalsSeams): Signals {
       unclaimed: claims,
       ...(channel === undefined ? {} : { channel }),
     });
-    const inMemory = new Map(held.map((text) => [text.messageId, text]));
+    const inMemory = new Map(held.recent().map((text) => [text.messageId, text]));
     const texts: (RecentSignal & { readonly text?: HeldText })[] = kept.map((recent) => {
       // Kept for a judge only, it may be erased before it is offered.
       const text = inMemory.get(recent.signal.messageId);
@@ -362,7 +281,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
     for (const { signal, claimed, inTurn, text } of texts) {
       if (pending.get(watch.id) === undefined) return;
-      if (!eligible(entry, signal)) continue;
+      if (!eligibility.passes(entry, signal)) continue;
       if (watch.filters.instructions !== undefined) {
         await offerLate(signal, { offers: [], judged: [watch.id] }, text);
         continue;
@@ -502,10 +421,7 @@ export function createSignals(seams: SignalsSeams): Signals {
     admitted(signal, mark, outcome, text) {
       if (outcome !== undefined) delivered(signal, outcome);
       const unseen = text !== undefined && (outcome === undefined || outcome.delivered.length === 0);
-      if (unseen) {
-        held.push(text);
-        if (held.length > MAX_HELD) forget();
-      }
+      if (unseen) held.hold(text);
       if (made === mark) return;
       const late = collect(signal, mark);
       if (late.offers.length + late.judged.length === 0) return;
@@ -515,10 +431,10 @@ export function createSignals(seams: SignalsSeams): Signals {
     },
     mayGet(watchId, signal) {
       const entry = pending.get(watchId);
-      return entry !== undefined && permitted(entry.watch, signal);
+      return entry !== undefined && eligibility.permits(entry.watch, signal);
     },
     judged(signal, outcome) {
-      if (outcome.delivered.length > 0) release(signal);
+      if (outcome.delivered.length > 0) held.release(signal.messageId);
       delivered(signal, outcome);
     },
     stop() {
@@ -528,42 +444,6 @@ export function createSignals(seams: SignalsSeams): Signals {
   };
 }
 
-/** What was found out for one signal: who may have it, by principal, and what is in it, by pattern. */
-interface Known {
-  readonly permitted: Map<string, boolean>;
-  readonly found: Map<string, boolean>;
-}
-
-function newKnown(): Known {
-  return { permitted: new Map(), found: new Map() };
-}
-
-/** The watch's pattern, which looks into a text only where no other watch with the same one has. */
-function onceFor({ watch, pattern }: Entry, { found }: Known): Pattern | undefined {
-  const { match } = watch.filters;
-  if (match === undefined) return undefined;
-  return {
-    test(text) {
-      const known = found.get(match) ?? pattern()?.test(text) ?? false;
-      found.set(match, known);
-      return known;
-    },
-  };
-}
-
 function* ownersOf(entries: Iterable<Entry>): Iterable<WatchOwner> {
   for (const { watch } of entries) yield watch.owner;
-}
-
-function signalOf(text: HeldText): Signal {
-  return {
-    id: signalId(text.messageId),
-    messageId: text.messageId,
-    channel: text.channel,
-    from: text.from,
-    receivedAt: text.receivedAt,
-    text: text.text,
-    numMedia: text.media.length,
-    annotation: text.annotation,
-  };
 }
