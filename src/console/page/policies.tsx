@@ -66,7 +66,7 @@ function Tester() {
       }}
     >
       <Field label="Would" value={from} onInput={setFrom} placeholder="+15551234567" required />
-      <Choice label="…" value={action} options={ACTIONS} onChange={setAction} />
+      <Choice label="do this" value={action} options={ACTIONS} onChange={setAction} />
       <Choice
         label="on"
         value={channel}
