@@ -1,5 +1,4 @@
 import { redactAddress } from "./address.ts";
-import { annotate } from "./annotation.ts";
 import { type ChannelState, isOwnNumber } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Command } from "./command.ts";
@@ -14,7 +13,7 @@ import { channelsOf, unanswered } from "./loop.ts";
 import type { InboundEvent, NewOutbound, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
-import { type Signal, signalId } from "./signal.ts";
+import { annotatedLater, type Signal, signalId } from "./signal.ts";
 import type { Offered, Signals } from "./signals.ts";
 import type { Effect, SenderFacts, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
@@ -121,7 +120,9 @@ export function createAdmission(
           policies: decided.policies,
           ...(decided.error === undefined ? {} : { error: decided.error }),
           ...(event.segments === undefined ? {} : { segments: event.segments }),
-          ...(decided.keepText && signal !== undefined ? { annotation: signal.annotation } : {}),
+          ...(decided.keepText && signal !== undefined
+            ? { annotation: offersAny(offered) ? signal.annotation : "unread" }
+            : {}),
           late: event.late,
           createdAt: event.receivedAt,
         },
@@ -181,7 +182,7 @@ function signalOf(
   now: number,
 ): Signal | undefined {
   if (!decided.signal || event.receivedAt < now - MAX_BACKFILL) return undefined;
-  return {
+  return annotatedLater({
     id: signalId(messageId),
     messageId,
     channel: channel.id,
@@ -189,19 +190,23 @@ function signalOf(
     receivedAt: event.receivedAt,
     text: event.body,
     numMedia: event.media.length,
-    annotation: annotate(event.body, event.from),
-  };
+  });
+}
+
+function offersAny({ offers, judged }: Offered): boolean {
+  return offers.length + judged.length > 0;
 }
 
 function offerEffect(
   messageId: string,
-  { offers, judged }: Offered,
+  offered: Offered,
   decided: Dispatch,
   event: InboundEvent,
   signal: Signal | undefined,
   now: number,
 ): readonly Effect[] {
-  if (offers.length + judged.length === 0 || signal === undefined) return [];
+  if (!offersAny(offered) || signal === undefined) return [];
+  const { offers, judged } = offered;
   const { from, body: text, media } = event;
   const reveal = decided.keepText ? {} : { reveal: { from, text, media, annotation: signal.annotation } };
   return [{ kind: "offer_signal", messageId, offers, judged, ...reveal, at: now }];

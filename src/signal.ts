@@ -1,4 +1,4 @@
-import type { Annotation } from "./annotation.ts";
+import { type Annotation, annotate } from "./annotation.ts";
 
 /** An inbound message offered to watches, with what was found in it. */
 export interface Signal {
@@ -11,6 +11,18 @@ export interface Signal {
   readonly text: string;
   readonly numMedia: number;
   readonly annotation: Annotation;
+}
+
+/** The signal, whose annotation is made when somebody first asks for it: most texts are of interest to no watch. */
+export function annotatedLater(signal: Omit<Signal, "annotation">): Signal {
+  let known: Annotation | undefined;
+  return {
+    ...signal,
+    get annotation() {
+      known ??= annotate(signal.text, signal.from);
+      return known;
+    },
+  };
 }
 
 export function signalId(messageId: string): string {

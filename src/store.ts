@@ -120,8 +120,11 @@ export interface NewInbound {
   readonly policies: readonly string[];
   readonly error?: Explained;
   readonly segments?: number;
-  /** What was found in it; absent where `receive_signal` is denied or the text is not kept. */
-  readonly annotation?: Annotation;
+  /**
+   * What was found in it, or that nobody has looked yet, which is done when it is asked for; absent where
+   * `receive_signal` is denied or the text is not kept.
+   */
+  readonly annotation?: Annotation | "unread";
   readonly late: boolean;
   readonly createdAt: number;
 }

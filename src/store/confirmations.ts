@@ -119,6 +119,7 @@ export function createConfirmations(db: Db, parts: ConfirmationParts): Confirmat
       const others = pendingRows({ channel, address }, createdAt);
       if (others.length >= MAX_PENDING) return { kind: "refused", why: "too_many" };
       if (others.some(({ code }) => code === confirmation.code)) return { kind: "taken" };
+      senders.remarked(channel, address);
       insert.run({ ...confirmation });
       outbox.put(outbound);
       return { kind: "asked" };

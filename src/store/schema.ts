@@ -54,8 +54,8 @@ export const messages = sqliteTable(
     policies: json<readonly string[]>("policies"),
     error: json<Explained>("error"),
     late: integer("late", { mode: "boolean" }).notNull(),
-    /** What was found in a text that watches may see. */
-    annotation: json<Annotation>("annotation"),
+    /** What was found in a text that watches may see; `unread` until one is offered it (`annotationOf`). */
+    annotation: json<Annotation | "unread">("annotation"),
     /** Id of the watch that took it. */
     claimedBy: text("claimed_by"),
     contentSid: text("content_sid"),

@@ -2,12 +2,25 @@ import { and, asc, gt, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { ATTEMPT_WINDOW, LOCK_TIME, MAX_ATTEMPTS, type PairedAddress, type Pairing } from "../pairing.ts";
 import type { HeldReply, SenderFacts } from "../store.ts";
-import { heldReplies, optOuts, pairedAddresses, pairingAttempts, pairingLocks, pairings } from "./schema.ts";
+import {
+  confirmations,
+  heldReplies,
+  optOuts,
+  pairedAddresses,
+  pairingAttempts,
+  pairingLocks,
+  pairings,
+} from "./schema.ts";
 import { type Db, encoded, is, param, type Read, setTo, type Write } from "./statement.ts";
 
 /** What is known of the people on the other side: pairing, opt-out, and replies that wait for `MORE`. */
 export interface Senders {
+  /** All but the calls that wait for a code of theirs. */
   facts(channel: string, address: string, now: number): SenderFacts;
+  /** True when there is nothing of the sender but what `facts` reads of the channel: no call waits for a code. */
+  isPlain(channel: string, address: string): boolean;
+  /** A call begins to wait for the sender's code. Called before it is written. */
+  remarked(channel: string, address: string): void;
   /** False when the code was spent, replaced or has expired. */
   redeem(pairingId: string, address: PairedAddress): boolean;
   wrongCode(channel: string, address: string, at: number): void;
@@ -29,8 +42,14 @@ type AddressRow = typeof pairedAddresses.$inferSelect;
 type PairingRow = typeof pairings.$inferSelect;
 
 export function createSenders(db: Db): Senders {
-  const of = (table: typeof pairedAddresses | typeof pairingLocks | typeof optOuts | typeof heldReplies) =>
-    and(is(table.channel, "channel"), is(table.address, "address"));
+  const of = (
+    table:
+      | typeof pairedAddresses
+      | typeof pairingLocks
+      | typeof optOuts
+      | typeof heldReplies
+      | typeof confirmations,
+  ) => and(is(table.channel, "channel"), is(table.address, "address"));
 
   const addresses: Read<{ channel: string }, AddressRow> = db
     .select()
@@ -155,6 +174,10 @@ export function createSenders(db: Db): Senders {
     db.select({ one: sql<number>`1` }).from(pairingLocks).where(of(pairingLocks)),
     db.select({ one: sql<number>`1` }).from(heldReplies).where(of(heldReplies)),
     db.select({ one: sql<number>`1` }).from(optOuts).where(of(optOuts)),
+    db
+      .select({ one: sql<number>`1` })
+      .from(confirmations)
+      .where(and(of(confirmations), PENDING)),
   ).prepare();
   const held: Read<Sender, HeldReply> = db
     .select({ id: heldReplies.id, parts: heldReplies.parts, expiresAt: heldReplies.expiresAt })
@@ -179,17 +202,37 @@ export function createSenders(db: Db): Senders {
     return found;
   }
 
+  /** Senders of whom there was nothing to know when they last texted, as nearly always. */
+  const plain = new Set<string>();
+
+  /** Somebody has, or had, one of the things that few people have. */
+  function remarked(channel: string, address: string): void {
+    plain.delete(senderKey(channel, address));
+  }
+
+  /** What a transaction reads is not kept, since it may be undone. */
+  function isPlain(sender: Sender): boolean {
+    const key = senderKey(sender.channel, sender.address);
+    if (plain.has(key)) return true;
+    if (remarkable.get(sender) !== undefined) return false;
+    if (plain.size >= MAX_PLAIN) plain.clear();
+    if (!db.$client.inTransaction) plain.add(key);
+    return true;
+  }
+
   /** To be called before the change. */
   function changes(channel: string): void {
     known.delete(channel);
   }
 
   return {
+    isPlain: (channel, address) => isPlain({ channel, address }),
+    remarked,
     facts(channel, address, now) {
       const sender = { channel, address };
       const { all, code } = ofChannel(channel);
       const own = all.find((row) => row.address === address);
-      const ordinary = remarkable.get(sender) === undefined;
+      const ordinary = isPlain(sender);
       const until = ordinary ? 0 : (lockOf.get(sender)?.until ?? 0);
       const reply = ordinary ? undefined : held.get(sender);
       return {
@@ -213,13 +256,18 @@ export function createSenders(db: Db): Senders {
       insertAttempt.run({ ...sender, at });
       const count = countAttempts.get({ ...sender, since: at - ATTEMPT_WINDOW })?.count ?? 0;
       if (count < MAX_ATTEMPTS) return;
+      remarked(channel, address);
       lock.run({ ...sender, until: at + LOCK_TIME });
       deleteAttempts.run(sender);
     },
-    optOut: (channel, address, at) => void optOut.run({ channel, address, at }),
+    optOut(channel, address, at) {
+      remarked(channel, address);
+      optOut.run({ channel, address, at });
+    },
     optIn: (channel, address) => void optIn.run({ channel, address }),
     optedOut: (channel, address) => optedOut.get({ channel, address }) !== undefined,
     hold(channel, address, reply) {
+      remarked(channel, address);
       if (reply === undefined || reply.parts.length === 0) drop.run({ channel, address });
       else
         hold.run({
@@ -250,6 +298,14 @@ export function createSenders(db: Db): Senders {
       return revoke.run({ channel, address }).changes > 0;
     },
   };
+}
+
+/** Senders that are remembered to be plain; about 100 bytes each. */
+const MAX_PLAIN = 10_000;
+const PENDING = sql`${confirmations.state} = 'pending'`;
+
+function senderKey(channel: string, address: string): string {
+  return `${channel} ${address}`;
 }
 
 function addressOf(row: AddressRow): PairedAddress {

@@ -230,6 +230,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     senderFacts: ({ channel, address, now }) =>
       read(() => {
         const facts = senders.facts(channel, address, now);
+        if (senders.isPlain(channel, address)) return facts;
         const pending = confirmations.pendingOf(channel, address, now);
         return pending.length === 0 ? facts : { ...facts, confirmations: pending };
       }),

@@ -1,6 +1,6 @@
 import { and, asc, gte, lt, sql } from "drizzle-orm";
-import type { Annotation } from "../annotation.ts";
-import { type Signal, signalId } from "../signal.ts";
+import { type Annotation, annotate } from "../annotation.ts";
+import { annotatedLater, type Signal, signalId } from "../signal.ts";
 import type { OfferOutcome, OfferSignal, RecentQuery, RecentSignal } from "../signal-store.ts";
 import type { Watch } from "../watch.ts";
 import type { Events } from "./events.ts";
@@ -216,7 +216,7 @@ export function createWatchSignals(
       const rows = old.all({ before, limit: PURGE_BATCH });
       for (const row of rows) {
         messages.erase(row.seq);
-        forget.run({ seq: row.seq, annotation: encoded(bare(row.annotation)) });
+        forget.run({ seq: row.seq, annotation: encoded(bare(annotationOf(row))) });
         forgetJournals.run({ seq: row.seq });
       }
       if (rows.length > 0) parts.onErased();
@@ -228,7 +228,7 @@ export function createWatchSignals(
 /** A message as a signal; its text is "" once that was erased. */
 export function signalOf(row: MessageRow): Signal | undefined {
   if (row.annotation === null) return undefined;
-  return {
+  const signal = {
     id: signalId(row.id),
     messageId: row.id,
     channel: row.channel,
@@ -236,8 +236,13 @@ export function signalOf(row: MessageRow): Signal | undefined {
     receivedAt: row.createdAt,
     text: row.text ?? "",
     numMedia: row.media?.length ?? 0,
-    annotation: row.annotation,
   };
+  return row.annotation === "unread" ? annotatedLater(signal) : { ...signal, annotation: row.annotation };
+}
+
+/** What is in the text, which was not looked for while no watch was offered it. */
+function annotationOf({ annotation, text, from }: MessageRow): Annotation | null {
+  return annotation === "unread" ? annotate(text ?? "", from) : annotation;
 }
 
 /** What may stay of an annotation after its code is erased. */
