@@ -279,6 +279,37 @@ describe("the admin listener", () => {
     expect((await running.api("GET", "/messages?direction=outbound")).body.items).toEqual([]);
   });
 
+  test("pages the lists that are short by limit and cursor too", async () => {
+    const running = await start();
+    for (const name of ["one", "two", "three"])
+      expect((await running.api("POST", "/tokens", { name, scopes: ["read"] })).status).toBe(201);
+    for (const from of [PHONE, STRANGER]) await running.admitted(from, "hi");
+    const lists = [
+      "/channels",
+      "/policies",
+      "/tokens",
+      "/simulator/phones",
+      `/simulator/phones/${PHONE}/messages`,
+    ];
+    for (const list of [...lists, "/channels/sms/addresses"]) {
+      const whole = (await running.api("GET", list)).body;
+      expect([list, whole.next_cursor]).toEqual([list, undefined]);
+      const paged = [];
+      let cursor = "";
+      for (let page = 0; page <= whole.items.length; page++) {
+        const { status, body } = await running.api("GET", `${list}?limit=1${cursor}`);
+        expect([list, status]).toEqual([list, 200]);
+        paged.push(...body.items);
+        if (body.next_cursor === undefined) break;
+        cursor = `&cursor=${body.next_cursor}`;
+      }
+      expect(paged).toEqual(whole.items);
+      for (const query of ["limit=0", "limit=x", "cursor=none"])
+        await expectProblem(await running.api("GET", `${list}?${query}`), 400, query.split("=")[0] ?? "");
+    }
+    expect((await running.api("GET", "/tokens?limit=2")).body.items).toHaveLength(2);
+  });
+
   test("names each field that is missing or not known, by its path", async () => {
     const running = await start();
     const sent = { channel: "sms", to: PHONE, body: "hi", mediaUrls: [], form: "+1" };

@@ -11,6 +11,7 @@ import {
   pairingSchema,
 } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
+import { shortListQuery, shortPage } from "./short-lists.ts";
 
 const channelParam = z.object({ id: z.string().min(1) });
 const addressParam = z.object({ id: z.string().min(1), address: z.string().min(1) });
@@ -36,9 +37,16 @@ export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
       method: "get",
       path: "/channels",
       summary: "Every channel with its status",
+      request: { query: shortListQuery },
       responses: { 200: ok("The channels", listOf(channelSchema)), ...problems },
     }),
-    async (c) => c.json({ items: (await operatorOf(c).channels()).map(channelJson) }, 200),
+    async (c) => {
+      const channels = (await operatorOf(c).channels()).map(channelJson);
+      return c.json(
+        shortPage(channels, c.req.valid("query"), ({ id }) => id),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({
@@ -112,11 +120,16 @@ export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
       method: "get",
       path: "/channels/{id}/addresses",
       summary: "Paired addresses of a channel",
-      request: { params: channelParam },
+      request: { params: channelParam, query: shortListQuery },
       responses: { 200: ok("The addresses", listOf(addressSchema)), ...problems },
     }),
-    async (c) =>
-      c.json({ items: (await operatorOf(c).addresses(c.req.valid("param").id)).map(addressJson) }, 200),
+    async (c) => {
+      const addresses = (await operatorOf(c).addresses(c.req.valid("param").id)).map(addressJson);
+      return c.json(
+        shortPage(addresses, c.req.valid("query"), ({ address }) => address),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({

@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { OperatorOf } from "../guard.ts";
 import { decisionJson, decisionSchema, listOf, policyJson, policySchema } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
+import { shortListQuery, shortPage } from "./short-lists.ts";
 
 const checkBody = z
   .strictObject({
@@ -21,9 +22,16 @@ export function policyRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
       method: "get",
       path: "/policies",
       summary: "Every policy in force",
+      request: { query: shortListQuery },
       responses: { 200: ok("The policies", listOf(policySchema)), ...problems },
     }),
-    (c) => c.json({ items: operatorOf(c).policies().map(policyJson) }, 200),
+    (c) => {
+      const policies = operatorOf(c).policies().map(policyJson);
+      return c.json(
+        shortPage(policies, c.req.valid("query"), ({ id }) => id),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({

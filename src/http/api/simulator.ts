@@ -6,6 +6,7 @@ import { demandEverywhere } from "../../token.ts";
 import { callerOf } from "../guard.ts";
 import { listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
+import { shortListQuery, shortPage } from "./short-lists.ts";
 
 export interface SimulatorRoutes {
   /** Undefined when no channel is simulated. */
@@ -70,22 +71,32 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       method: "get",
       path: "/simulator/phones",
       summary: "Simulated phones, the latest text first",
+      request: { query: shortListQuery },
       responses: { 200: ok("The phones", listOf(phone)), ...problems },
     }),
-    async (c) =>
-      c.json({ items: (await control(c).phones()).map((item) => phone.parse(phoneJson(item))) }, 200),
+    async (c) => {
+      const phones = (await control(c).phones()).map((item) => phone.parse(phoneJson(item)));
+      return c.json(
+        shortPage(phones, c.req.valid("query"), ({ address }) => address),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({
       method: "get",
       path: "/simulator/phones/{address}/messages",
       summary: "What a simulated phone sent and received, oldest first",
-      request: { params: z.object({ address: z.string().min(1) }) },
+      request: { params: z.object({ address: z.string().min(1) }), query: shortListQuery },
       responses: { 200: ok("The texts", listOf(phoneMessage)), ...problems },
     }),
     async (c) => {
       const messages = await control(c).messages(c.req.valid("param").address);
-      return c.json({ items: messages.map((item) => phoneMessage.parse(phoneMessageJson(item))) }, 200);
+      const texts = messages.map((item) => phoneMessage.parse(phoneMessageJson(item)));
+      return c.json(
+        shortPage(texts, c.req.valid("query"), ({ sid }) => sid),
+        200,
+      );
     },
   );
   api.openapi(

@@ -8,6 +8,7 @@ import type { Tokens } from "../../tokens.ts";
 import { callerOf } from "../guard.ts";
 import { listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
+import { shortListQuery, shortPage } from "./short-lists.ts";
 
 const time = z.iso.datetime().openapi({ example: "2026-01-31T09:30:00.000Z" });
 
@@ -52,9 +53,16 @@ export function tokenRoutes(api: OpenAPIHono, tokens: Tokens, clock: Clock): voi
       method: "get",
       path: "/tokens",
       summary: "API tokens, newest first",
+      request: { query: shortListQuery },
       responses: { 200: ok("The tokens", listOf(tokenSchema)), ...problems },
     }),
-    async (c) => c.json({ items: (await tokens.list(callerOf(c))).map(tokenJson) }, 200),
+    async (c) => {
+      const items = (await tokens.list(callerOf(c))).map(tokenJson);
+      return c.json(
+        shortPage(items, c.req.valid("query"), ({ id }) => id),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({
