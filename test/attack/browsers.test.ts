@@ -94,7 +94,7 @@ describe("a page of another site", () => {
         expect(
           (await ask(path, { method: "POST", body: TEXT, headers: { "content-type": type } })).status,
           path,
-        ).toBe(400);
+        ).toBe(415);
     expect((await service.inbox(PHONE)).length).toBe(before);
   });
 

@@ -188,7 +188,7 @@ describe("a request to switch", () => {
       [{}, ""],
       [{ mode: "quiet" }, "mode"],
       [{ enabled: "no" }, "enabled"],
-      [{ mode: "signal", agent: "x" }, ""],
+      [{ mode: "signal", agent: "x" }, "agent"],
       [{ mode: null }, "mode"],
       [[], ""],
     ] as const) {

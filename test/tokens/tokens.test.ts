@@ -176,7 +176,7 @@ describe("a token", () => {
       { name: "x", scopes: ["read"], expires_in: "1h", expires_at: "2099-01-01T00:00:00Z" },
       "expires_in",
     ],
-    ["an unknown field", { name: "x", scopes: ["read"], admin: true }, ""],
+    ["an unknown field", { name: "x", scopes: ["read"], admin: true }, "admin"],
   ] as const) {
     test(`with ${what} is refused, and the field is named`, async () => {
       const service = await start({ awaitChannels: false });
