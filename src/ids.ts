@@ -18,6 +18,8 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 export function createIds(clock: Clock, random: RandomBytes): NewId {
   let last = 0;
   let time = "";
+  /** All but the last two symbols, which are most of what changes. */
+  let stem = "";
   const tail = new Uint8Array(16);
   return (prefix) => {
     const now = Math.max(clock.now(), last);
@@ -29,15 +31,19 @@ export function createIds(clock: Clock, random: RandomBytes): NewId {
       const bytes = random(16);
       for (let i = 0; i < 16; i++) tail[i] = (bytes[i] ?? 0) & 31;
       tail[0] = (tail[0] ?? 0) & 15; // room to count up
+      stem = "";
     } else {
       for (let i = 15; i >= 0; i--) {
+        if (i < 14) stem = "";
         const next = (tail[i] ?? 0) + 1;
         tail[i] = next & 31;
         if (next < 32) break;
       }
     }
-    let id = time;
-    for (const symbol of tail) id += ALPHABET[symbol];
-    return `${prefix}_${id}`;
+    if (stem === "") {
+      stem = time;
+      for (let i = 0; i < 14; i++) stem += ALPHABET[tail[i] ?? 0];
+    }
+    return `${prefix}_${stem}${ALPHABET[tail[14] ?? 0]}${ALPHABET[tail[15] ?? 0]}`;
   };
 }

@@ -53,6 +53,7 @@ export function createWatchIndex<Entry extends Indexed>(): WatchIndex<Entry> {
     },
     values: () => all.values(),
     candidates(signal) {
+      if (all.size === 0) return [];
       // One that names several senders can stand in several buckets.
       const found = new Map<string, Entry>();
       for (const key of keysFor(signal))

@@ -54,15 +54,42 @@ async function whole(
   cap: number,
   timeout: number,
 ): Promise<Uint8Array<ArrayBuffer> | BodyProblem> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"too_slow">((resolve) => {
-    timer = setTimeout(() => resolve("too_slow"), timeout);
+  return new Promise((resolve, reject) => {
+    const late = lateAfter(timeout, () => resolve("too_slow"));
+    request.arrayBuffer().then(
+      (body) => {
+        late.cancel();
+        resolve(body.byteLength > cap ? "too_large" : new Uint8Array(body));
+      },
+      (error: unknown) => {
+        late.cancel();
+        reject(error);
+      },
+    );
   });
-  try {
-    const body = await Promise.race([request.arrayBuffer(), late]);
-    if (body === "too_slow") return body;
-    return body.byteLength > cap ? "too_large" : new Uint8Array(body);
-  } finally {
-    clearTimeout(timer);
-  }
 }
+
+interface Late {
+  cancel(): void;
+}
+
+/** Nearly every body is there at once, so a timer is set only for one that is not, a turn of the event loop later. */
+function lateAfter(timeout: number, tell: () => void): Late {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let over = false;
+  arriving.push(() => {
+    if (!over) timer = setTimeout(tell, timeout);
+  });
+  if (arriving.length === 1)
+    setImmediate(() => {
+      for (const watch of arriving.splice(0)) watch();
+    });
+  return {
+    cancel() {
+      over = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+const arriving: (() => void)[] = [];

@@ -89,7 +89,9 @@ function plain(value: unknown): string {
  * characters from 0x7f on, line separators, and marks that turn the direction of writing.
  */
 function visible(value: unknown): string {
-  return JSON.stringify(value).replace(/[\x7f-\x9f\u00ad\p{Cf}\u2028\u2029]/gu, (found) =>
+  const json = JSON.stringify(value);
+  if (/^[\x20-\x7e]*$/.test(json)) return json;
+  return json.replace(/[\x7f-\x9f\u00ad\p{Cf}\u2028\u2029]/gu, (found) =>
     [...Array(found.length).keys()]
       .map((at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, "0")}`)
       .join(""),

@@ -100,6 +100,12 @@ function keyOf(question: PolicyQuestion, reads: Reads, elsewhere: string | undef
   if (question.action === "invoke_tool")
     return JSON.stringify([base, question.tool, question.server, question.channel, of(question.sender)]);
   const { id, mode, provider } = question.channel;
+  // The address comes last, since it alone could hold a line break.
+  if (question.action !== "send_message" && !reads.pairedAddresses) {
+    const [address, kind, country, paired] = of(question.sender);
+    const known = `${question.action}\n${question.agent}\n${reads.now ? question.now : 0}\n${id}\n${mode}\n${provider}`;
+    return `${known}\n${question.numMedia}\n${kind}\n${country}\n${paired}\n${address === undefined ? "" : `=${address}`}`;
+  }
   const common = [base, id, mode, provider, reads.pairedAddresses ? question.pairedAddresses : []];
   if (question.action === "send_message")
     return JSON.stringify([common, of(question.recipient), question.recipient.inConversation]);

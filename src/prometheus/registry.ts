@@ -15,6 +15,8 @@ import {
 } from "../metrics.ts";
 import { addProcessMetrics } from "./process.ts";
 
+type Labels = Readonly<Record<string, string>>;
+
 const PREFIX = "sms_agent_";
 
 /** Counts in memory, and writes it all down in Prometheus' text format when asked to. */
@@ -38,8 +40,21 @@ export function createRegistry(): Metrics & {
     gauges.set(name, new Gauge({ name: PREFIX + name, help, labelNames: [...labels], registers }));
   addProcessMetrics(PREFIX, registry);
 
+  /** Counted since the text was last written: the library takes longer to find a counter's labels than to count. */
+  const counted = new Map<string, { readonly name: CounterName; readonly labels: Labels; by: number }>();
+
+  function count(name: CounterName, labels: Labels, by: number): void {
+    let key: string = name;
+    for (const label of COUNTERS[name].labels) key += `\n${labels[label]}`;
+    const known = counted.get(key);
+    if (known === undefined) counted.set(key, { name, labels, by });
+    else known.by += by;
+  }
+
   async function write(read: () => Promise<readonly Reading[]>): Promise<Exposition> {
     const readings = await read();
+    for (const { name, labels, by } of counted.values()) counters.get(name)?.inc(labels, by);
+    counted.clear();
     for (const gauge of gauges.values()) gauge.reset();
     for (const { name, labels, value } of readings) gauges.get(name)?.set(labels, value);
     return { contentType: registry.contentType, text: await registry.metrics() };
@@ -47,7 +62,7 @@ export function createRegistry(): Metrics & {
 
   let writing: Promise<Exposition> | undefined;
   return {
-    count: (name, labels, by = 1) => counters.get(name)?.inc(labels, by),
+    count: (name, labels, by = 1) => count(name, labels, by),
     observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),
     expose(read) {
       writing ??= write(read).finally(() => {

@@ -35,20 +35,22 @@ export class Stale extends Error {
  */
 export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome {
   const { message, effects } = admission;
-  const seq = parts.messages.insertInbound(message);
-  if (seq === undefined) {
-    const messageId = parts.messages.inboundId(message.sid);
-    if (messageId === undefined) throw new Error(`there is a message ${message.id} with another sid`);
-    return { kind: "duplicate", messageId };
-  }
+  const messageId = parts.messages.inboundId(message.sid);
+  if (messageId !== undefined) return { kind: "duplicate", messageId };
+  // The turn comes first, so that the text is written with it; but where a watch may take the text, that decides.
+  const open = effects.every(({ kind }) => kind !== "offer_signal");
+  const first = open ? effects.find((effect) => effect.kind === "queue_turn") : undefined;
+  const place = first === undefined ? undefined : parts.turns.place(first);
+  const seq = parts.messages.insertInbound(message, place);
+  if (seq === undefined) throw new Error(`there is a message ${message.id} with another sid`);
   // A text that comes late is of the day the carrier took it.
   const { day } = parts.localDay(Math.min(message.createdAt, parts.now));
   parts.usage.received(message.channel, day, billedSegments(message.segments));
-  let turnDueAt: number | undefined;
+  let turnDueAt = place?.dueAt;
   let sends = 0;
   let offered: ReturnType<WatchSignals["offer"]> | undefined;
   for (const effect of effects) {
-    if (effect.kind === "queue_turn" && offered?.claimedFromAgent === true) continue;
+    if (effect === first || (effect.kind === "queue_turn" && offered?.claimedFromAgent === true)) continue;
     const applied = apply(effect, seq, parts);
     turnDueAt = applied.turnDueAt ?? turnDueAt;
     offered = applied.offered ?? offered;

@@ -11,8 +11,8 @@ export type MessageRow = typeof messages.$inferSelect;
 
 /** The rows of messages and their events, for the writes of the other files. */
 export interface Messages {
-  /** Undefined when there is a message with this sid. */
-  insertInbound(message: NewInbound): number | undefined;
+  /** Undefined when there is a message with this sid or id. */
+  insertInbound(message: NewInbound, place?: Place): number | undefined;
   insertOutbound(message: NewOutbound, from: string, state: DeliveryState, error?: Explained): number;
   addEvent(seq: number, state: MessageRow["state"], at: number, detail?: string): void;
   byId(id: string): MessageRow | undefined;
@@ -36,6 +36,12 @@ export interface Messages {
   reroute(seq: number, to: Rerouted): void;
   /** Nothing of the text stays, its parameters included. */
   erase(seq: number): void;
+}
+
+/** Where a text goes. */
+export interface Place {
+  readonly turnId: string;
+  readonly conversationId: string;
 }
 
 interface StateReason {
@@ -208,7 +214,7 @@ export function createMessages(
   }
 
   return {
-    insertInbound(message) {
+    insertInbound(message, place) {
       const done = insert.run({
         id: message.id,
         channel: message.channel,
@@ -219,8 +225,8 @@ export function createMessages(
         media: someOf(message.media),
         state: message.state,
         route: message.route,
-        conversationId: null,
-        turnId: null,
+        conversationId: place?.conversationId ?? null,
+        turnId: place?.turnId ?? null,
         providerSid: message.sid,
         segments: message.segments ?? null,
         policies: message.policies,

@@ -9,7 +9,7 @@ import { type ClaimedTurn, MAX_TURN_CRASHES, MAX_TURN_TEXTS, type Turn, type Tur
 import type { LocalDay } from "../usage.ts";
 import type { Changes } from "./changes.ts";
 import type { Conversations } from "./conversations.ts";
-import type { MessageRow, Messages } from "./messages.ts";
+import type { MessageRow, Messages, Place } from "./messages.ts";
 import { earliest, type Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, encoded } from "./statement.ts";
@@ -20,6 +20,8 @@ import type { Usage } from "./usage.ts";
 export interface Turns {
   /** Gives the text to a turn; answers when that turn is due. */
   queue(text: number, turn: QueueTurn): number;
+  /** As `queue`, for a text that is about to be written, with the place that is answered. */
+  place(turn: QueueTurn): Place & { readonly dueAt: number };
   /** Makes a turn that no text began. */
   queueTask(turn: QueueTask): void;
   /** Answers the conversation, which has gone on at that time. */
@@ -242,25 +244,31 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     resume.run({ seq: row.seq, key: row.key, channel: row.channel, at });
   }
 
-  return {
-    queue(text, turn) {
-      const { key, channel, address, agent, at } = turn;
-      const found = joinable.get({ key, channel, address, agent });
-      if (found !== undefined && found.texts < MAX_TURN_TEXTS) {
-        // A turn of the future: the clock was put back, and nobody is to wait until it is there again.
-        const dueAt =
-          found.createdAt > at
-            ? turnDueAt(at, at, turn.debounce)
-            : Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
-        join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
-        messages.setTurn(text, found.id, found.conversationId);
-        conversations.wentOn(found.conversationId, 1, at);
-        return dueAt;
-      }
-      const conversationId = conversationFor(turn);
-      const dueAt = begin(turn, conversationId, notBefore(turn), 1);
-      messages.setTurn(text, turn.turnId, conversationId);
+  function place(turn: QueueTurn): Place & { readonly dueAt: number } {
+    const { key, channel, address, agent, at } = turn;
+    const found = joinable.get({ key, channel, address, agent });
+    if (found !== undefined && found.texts < MAX_TURN_TEXTS) {
+      const { id: turnId, conversationId } = found;
+      // A turn of the future: the clock was put back, and nobody is to wait until it is there again.
+      const dueAt =
+        found.createdAt > at
+          ? turnDueAt(at, at, turn.debounce)
+          : Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
+      join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
       conversations.wentOn(conversationId, 1, at);
+      return { turnId, conversationId, dueAt };
+    }
+    const conversationId = conversationFor(turn);
+    const dueAt = begin(turn, conversationId, notBefore(turn), 1);
+    conversations.wentOn(conversationId, 1, at);
+    return { turnId: turn.turnId, conversationId, dueAt };
+  }
+
+  return {
+    place,
+    queue(text, turn) {
+      const { turnId, conversationId, dueAt } = place(turn);
+      messages.setTurn(text, turnId, conversationId);
       return dueAt;
     },
     queueAlone(text, turn) {

@@ -93,13 +93,29 @@ function signedTails(payload: SignedPayload): readonly string[] {
 
 function canonical(params: FormParams, byBytes: boolean): string {
   let text = "";
-  for (const name of sorted([...params.keys()], byBytes)) {
+  for (const name of byBytes ? sorted([...params.keys()], true) : inOrder(params)) {
     const values = params.get(name) ?? [];
     if (values.length === 1) text += name + values[0];
     else for (const value of sorted([...new Set(values)], byBytes)) text += name + value;
   }
   return text;
 }
+
+/** The names by UTF-16 units. A carrier sends the same ones again and again, so the last order is kept. */
+function inOrder(params: FormParams): readonly string[] {
+  let i = 0;
+  for (const name of params.keys()) if (name !== lastNames.given[i++]) i = -Number.MAX_SAFE_INTEGER;
+  if (i === lastNames.given.length) return lastNames.sorted;
+  const given = [...params.keys()];
+  lastNames = { given, sorted: given.toSorted(), surrogates: hasSurrogate(given.join("")) };
+  return lastNames.sorted;
+}
+
+let lastNames: {
+  readonly given: readonly string[];
+  readonly sorted: readonly string[];
+  readonly surrogates: boolean;
+} = { given: [], sorted: [], surrogates: false };
 
 function sorted(texts: string[], byBytes: boolean): string[] {
   return byBytes && texts.some(hasSurrogate) ? texts.sort(compareBytes) : texts.sort();
@@ -110,7 +126,8 @@ function compareBytes(left: string, right: string): number {
 }
 
 function ordersDiffer(params: FormParams): boolean {
-  if (hasSurrogate([...params.keys()].join(""))) return true;
+  inOrder(params);
+  if (lastNames.surrogates) return true;
   for (const values of params.values()) if (values.length > 1 && values.some(hasSurrogate)) return true;
   return false;
 }

@@ -50,10 +50,14 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
     ...(optOutType === undefined ? {} : { optOutType }),
     receivedAt: now,
     late: false,
-    raw: Object.fromEntries(
-      [...params].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
-    ),
+    raw: rawOf(params),
   };
+}
+
+function rawOf(params: FormParams): InboundEvent["raw"] {
+  const raw: Record<string, string | readonly string[]> = Object.create(null);
+  for (const [name, values] of params) raw[name] = values.length === 1 ? (values[0] ?? "") : values;
+  return raw;
 }
 
 /**
