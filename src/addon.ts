@@ -1,5 +1,5 @@
 /**
- * Path of the SQLite addon embedded in the binary. The build replaces this module with one that embeds the
- * addon of its target; run from source, the package finds its own.
+ * The SQLite addon embedded in the binary: its path, and the SHA-256 it had when it was embedded, in hex. The build
+ * replaces this module with one that embeds the addon of its target; run from source, the package finds its own.
  */
-export const addon: string | undefined = undefined;
+export const addon: { readonly path: string; readonly sha256: string } | undefined = undefined;

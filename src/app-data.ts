@@ -11,7 +11,7 @@ import { systemRandom } from "./system/files.ts";
 
 // What is done to the database of a data folder beside the service, by its own process.
 
-const built = addon === undefined ? {} : { addon: { path: addon } };
+const built = addon === undefined ? {} : { addon };
 
 /** See `store/backup.ts`. */
 export function backup(

@@ -129,7 +129,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   let tokenMatches = tokenMatcher(token);
   const store = await openStore({
     dataDir: settings.dataDir,
-    ...(addon === undefined ? {} : { addon: { path: addon } }),
+    ...(addon === undefined ? {} : { addon }),
     senderOf: (channel) => {
       const sender = settings.channels[channel]?.sender;
       return sender?.kind === "number" ? sender.number : sender?.sid;

@@ -6,6 +6,7 @@
  * nothing reaches Cedar that `tooDeep` (source.ts) has not passed.
  */
 import { readFileSync } from "node:fs";
+import { zstdDecompressSync } from "node:zlib";
 import {
   type DetailedError,
   initSync,
@@ -36,19 +37,27 @@ export interface Fault {
 }
 
 const wasmPath: string = embeddedWasm;
+/** What every zstd frame begins with. */
+const ZSTD_MAGIC = 0xfd2fb528;
 const SCHEMA_NAME = "sms-agent";
 let started = false;
 
 /** Compiles the module ahead of its first use without holding up the caller (about 60 ms on another thread). */
 export async function prepareCedar(): Promise<void> {
   if (started) return;
-  const module = await WebAssembly.compile(readFileSync(wasmPath));
+  const module = await WebAssembly.compile(wasmBytes());
   start(module);
+}
+
+/** The module itself; inside the binary it lies compressed by zstd (deploy/build.ts). */
+function wasmBytes() {
+  const bytes = readFileSync(wasmPath);
+  return bytes.readUInt32LE() === ZSTD_MAGIC ? zstdDecompressSync(bytes) : bytes;
 }
 
 function start(module?: WebAssembly.Module): void {
   if (started) return;
-  initSync({ module: module ?? new WebAssembly.Module(readFileSync(wasmPath)) });
+  initSync({ module: module ?? new WebAssembly.Module(wasmBytes()) });
   const answer = preparseSchema(SCHEMA_NAME, schema);
   if (answer.type === "failure") throw new Error(`The policy schema is broken: ${answer.errors[0]?.message}`);
   started = true;

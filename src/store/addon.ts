@@ -1,5 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { AppError } from "../errors.ts";
 import { fileReason } from "./failure.ts";
@@ -11,15 +22,21 @@ import { fileReason } from "./failure.ts";
 const NAME = /^sqlite-[0-9a-f]{64}\.node$/;
 const TEMPORARY = /^sqlite-[0-9a-f]{64}\.node\.[0-9a-f]+\.tmp$/;
 
-/** Where the addon embedded at `embedded` lies unpacked in `run`, written there where needed. */
-export function unpackAddon(embedded: string, run: string): string {
-  const bytes = readFileSync(embedded);
-  const hash = createHash("sha256").update(bytes).digest("hex");
+/** The addon inside the binary. */
+export interface EmbeddedAddon {
+  readonly path: string;
+  /** Of its content, in hex, made by the build: so a start need not read what is unpacked already. */
+  readonly sha256: string;
+}
+
+/** Where the embedded addon lies unpacked in `run`, written there where needed. */
+export function unpackAddon(embedded: EmbeddedAddon, run: string): string {
+  const hash = embedded.sha256;
   const target = join(run, `sqlite-${hash}.node`);
   const temporary = `${target}.${randomBytes(8).toString("hex")}.tmp`;
   try {
     if (!isIntact(target, hash)) {
-      writeFileSync(temporary, bytes, { mode: 0o600, flag: "wx", flush: true });
+      writeFileSync(temporary, readFileSync(embedded.path), { mode: 0o600, flag: "wx", flush: true });
       renameSync(temporary, target);
     }
   } catch (error) {
@@ -32,10 +49,24 @@ export function unpackAddon(embedded: string, run: string): string {
   return target;
 }
 
+/** Read by pieces, so that its 2 MB are not taken from the heap of a service that has just begun. */
+function hashOf(file: string): string {
+  const hash = createHash("sha256");
+  const piece = new Uint8Array(64 * 1024);
+  const descriptor = openSync(file, "r");
+  try {
+    for (let read = readSync(descriptor, piece); read > 0; read = readSync(descriptor, piece))
+      hash.update(piece.subarray(0, read));
+  } finally {
+    closeSync(descriptor);
+  }
+  return hash.digest("hex");
+}
+
 function isIntact(file: string, hash: string): boolean {
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found === undefined || !found.isFile()) return false;
-  return createHash("sha256").update(readFileSync(file)).digest("hex") === hash;
+  return hashOf(file) === hash;
 }
 
 /**

@@ -2,7 +2,7 @@ import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type Database from "better-sqlite3";
 import { AppError } from "../errors.ts";
-import { unpackAddon } from "./addon.ts";
+import { type EmbeddedAddon, unpackAddon } from "./addon.ts";
 import { backupTarget, demandSpace, partialName, stalePartials } from "./backup-target.ts";
 import { type Connect, connector } from "./connection.ts";
 import { type Contents, contentsOf, demandWhole, hasTable } from "./contents.ts";
@@ -16,7 +16,7 @@ import { isInUse } from "./lock.ts";
 
 export interface BackupOptions {
   readonly dataDir: string;
-  readonly addon?: { readonly path: string };
+  readonly addon?: EmbeddedAddon;
   /** Where to, as the operator named it. */
   readonly file: string;
   /** Replaces a backup that is there. */
@@ -52,9 +52,7 @@ export function backupDatabase(options: BackupOptions): BackupReport {
   sqliteOf(database, found);
   const target = backupTarget(options.file, database, options.overwrite);
   const folder = prepareFolder(options.dataDir);
-  const connect = connector(
-    options.addon === undefined ? undefined : unpackAddon(options.addon.path, folder.run),
-  );
+  const connect = connector(options.addon === undefined ? undefined : unpackAddon(options.addon, folder.run));
   // With nobody at it, opening it would put a strange log into it.
   if (!isInUse(connect, folder)) examineFiles(folder);
   const partial = partialName(target, options.processId);

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { AppError } from "../errors.ts";
-import { unpackAddon } from "./addon.ts";
+import { type EmbeddedAddon, unpackAddon } from "./addon.ts";
 import { connector } from "./connection.ts";
 import { type Contents, contentsOf, findDamage } from "./contents.ts";
 import { inspectDatabase } from "./database-file.ts";
@@ -21,7 +21,7 @@ export interface DataReport {
  * Reads the database of a data folder through, also while a service works with it. Throws AppError `not_found` without
  * one, and as `examineFiles` where it cannot even be opened.
  */
-export function checkDatabase(dataDir: string, addon: { readonly path: string } | undefined): DataReport {
+export function checkDatabase(dataDir: string, addon: EmbeddedAddon | undefined): DataReport {
   const database = databaseIn(dataDir);
   const found = inspectDatabase(database, true);
   if (found.kind === "missing")
@@ -30,7 +30,7 @@ export function checkDatabase(dataDir: string, addon: { readonly path: string } 
     });
   sqliteOf(database, found);
   const folder = prepareFolder(dataDir);
-  const connect = connector(addon === undefined ? undefined : unpackAddon(addon.path, folder.run));
+  const connect = connector(addon === undefined ? undefined : unpackAddon(addon, folder.run));
   if (!isInUse(connect, folder)) examineFiles(folder);
   const bytes = statSync(database).size;
   const client = connect(database, 1_000);

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store.ts";
-import { removeStaleAddons, unpackAddon } from "./addon.ts";
+import { type EmbeddedAddon, removeStaleAddons, unpackAddon } from "./addon.ts";
 import { connector, openDatabase } from "./connection.ts";
 import { createDatabase } from "./create.ts";
 import { examineFiles, touchTables } from "./examine.ts";
@@ -23,7 +23,7 @@ export interface StoreOptions {
    * SQLite's native addon, embedded in the binary: it is unpacked into the data folder and loaded from there.
    * Without it the package's own is loaded, which needs `node_modules`.
    */
-  readonly addon?: { readonly path: string };
+  readonly addon?: EmbeddedAddon;
   /** What a channel sends as, kept as `from` of its messages; "" where it is not known. */
   readonly senderOf?: (channel: string) => string | undefined;
   /** Where a day begins and ends: an IANA name; UTC where it is not given. */
@@ -47,7 +47,7 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, addon, clock, log } = options;
   const folder = prepareFolder(dataDir);
-  const binding = addon === undefined ? undefined : unpackAddon(addon.path, folder.run);
+  const binding = addon === undefined ? undefined : unpackAddon(addon, folder.run);
   const connect = connector(binding);
   const lock = lockFolder(connect, folder);
   let client: Database.Database | undefined;

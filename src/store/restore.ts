@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type Database from "better-sqlite3";
 import { AppError } from "../errors.ts";
 import type { NewId } from "../ids.ts";
-import { unpackAddon } from "./addon.ts";
+import { type EmbeddedAddon, unpackAddon } from "./addon.ts";
 import { demandSpace } from "./backup-target.ts";
 import { type Connect, connector, openDatabase } from "./connection.ts";
 import { type Contents, contentsOf, demandWhole, hasTable } from "./contents.ts";
@@ -21,7 +21,7 @@ import { type OptOut, settleRestored, type Waiting } from "./restored.ts";
 
 export interface RestoreOptions {
   readonly dataDir: string;
-  readonly addon?: { readonly path: string };
+  readonly addon?: EmbeddedAddon;
   /** The backup, as the operator named it. It is only read. */
   readonly file: string;
   /** Epoch ms. */
@@ -55,9 +55,7 @@ export function restoreDatabase(options: RestoreOptions): RestoreReport {
   const file = resolve(options.file);
   refuseUnfit(file, options.file);
   const folder = prepareFolder(options.dataDir);
-  const connect = connector(
-    options.addon === undefined ? undefined : unpackAddon(options.addon.path, folder.run),
-  );
+  const connect = connector(options.addon === undefined ? undefined : unpackAddon(options.addon, folder.run));
   const lock = lockFolder(connect, folder);
   const restoring = restoringName(folder.database);
   try {

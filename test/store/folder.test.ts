@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import type { EmbeddedAddon } from "../../src/store/addon.ts";
 import { openStore, type StoreOptions } from "../../src/store/open.ts";
 import type { Store } from "../../src/store.ts";
 import { manualClock } from "../support/clock.ts";
@@ -23,7 +24,12 @@ async function open(dataDir: string, changes: Partial<StoreOptions> = {}): Promi
 
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8);
 
-/** The addon of this machine, as the build embeds it. */
+/** The addon at `path`, as the build embeds it. */
+function embedded(path = ownAddon()): EmbeddedAddon {
+  return { path, sha256: new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex") };
+}
+
+/** The addon of this machine. */
 function ownAddon(): string {
   const require = createRequire(import.meta.url);
   const binding = join(dirname(require.resolve("better-sqlite3")), "binding.js");
@@ -138,7 +144,7 @@ describe("the data folder", () => {
 describe("the addon", () => {
   test("is unpacked under its hash into the folder of the process, and loaded from there", async () => {
     const folder = temporaryFolder();
-    const store = await open(folder, { addon: { path: ownAddon() } });
+    const store = await open(folder, { addon: embedded() });
     await store.ping();
     const names = readdirSync(join(folder, "run")).filter((name) => name.endsWith(".node"));
     const hash = new Bun.CryptoHasher("sha256").update(readFileSync(ownAddon())).digest("hex");
@@ -157,7 +163,7 @@ describe("the addon", () => {
       const folder = temporaryFolder();
       mkdirSync(join(folder, "run"));
       plant(join(folder, "run", name));
-      await (await open(folder, { addon: { path: ownAddon() } })).ping();
+      await (await open(folder, { addon: embedded() })).ping();
       const file = join(folder, "run", name);
       expect(readFileSync(file).equals(readFileSync(ownAddon()))).toBe(true);
       expect(statSync(file).ino).not.toBe(statSync(ownAddon()).ino);
@@ -170,7 +176,7 @@ describe("the addon", () => {
     mkdirSync(run);
     const old = `sqlite-${"0".repeat(64)}.node`;
     for (const name of [old, `${old}.00ff.tmp`, "note.txt"]) writeFileSync(join(run, name), "x");
-    await open(folder, { addon: { path: ownAddon() } });
+    await open(folder, { addon: embedded() });
     expect([old, `${old}.00ff.tmp`, "note.txt"].map((name) => existsSync(join(run, name)))).toEqual([
       false,
       false,
@@ -182,7 +188,7 @@ describe("the addon", () => {
     const folder = temporaryFolder();
     const broken = join(temporaryFolder(), "broken.node");
     writeFileSync(broken, "not an addon");
-    const error = await refusal(open(folder, { addon: { path: broken } }));
+    const error = await refusal(open(folder, { addon: embedded(broken) }));
     expect(error.code).toBe("unavailable");
     expect(error.fix).toContain("noexec");
   });
