@@ -26,5 +26,5 @@ export function annotatedLater(signal: Omit<Signal, "annotation">): Signal {
 }
 
 export function signalId(messageId: string): string {
-  return messageId.replace(/^msg_/, "sig_");
+  return messageId.startsWith("msg_") ? `sig_${messageId.slice("msg_".length)}` : messageId;
 }

@@ -22,6 +22,10 @@ export interface Commits {
 export interface CommitOptions {
   /** Most writes of one commit, so that a flood does not keep the event loop for too long. */
   readonly limit?: number;
+  /** Called as the last of what is kept or undone together, to write what was gathered. */
+  readonly gathered?: () => void;
+  /** Called when what was gathered since is undone with the rest. */
+  readonly undone?: () => void;
   /** Called after each commit. */
   readonly onCommit?: () => void;
   /** Called when the disk has lost a commit. */
@@ -43,6 +47,7 @@ interface Job {
  */
 export function createCommits(client: Database.Database, options: CommitOptions = {}): Commits {
   const { limit = 256, onCommit = () => {}, onFailure = () => {}, onRecovery = () => {} } = options;
+  const { gathered = () => {}, undone = () => {} } = options;
   const changes = client.prepare<[], number>("SELECT total_changes()").pluck();
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
@@ -77,6 +82,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
       settle = runTogether(jobs) ?? runApart(jobs);
       commit.run();
     } catch (error) {
+      undone();
       const failure = isDiskFailure(error) ? unavailable(error, client.name) : error;
       if (failure instanceof AppError) refused = failure;
       for (const job of jobs) job.reject(failure);
@@ -103,9 +109,12 @@ export function createCommits(client: Database.Database, options: CommitOptions 
   function runTogether(jobs: readonly Job[]): readonly (() => void)[] | undefined {
     begin.run();
     try {
-      return jobs.map((job) => job.run());
+      const settle = jobs.map((job) => job.run());
+      gathered();
+      return settle;
     } catch (error) {
       if (isDiskFailure(error)) throw error;
+      undone();
       if (client.inTransaction) rollback.run();
       return undefined;
     }
@@ -121,11 +130,13 @@ export function createCommits(client: Database.Database, options: CommitOptions 
     savepoint.run();
     try {
       const tell = job.run();
+      gathered();
       release.run();
       return tell;
     } catch (error) {
       // SQLite itself may have ended the transaction, and with it the jobs before this one.
       if (isDiskFailure(error) || !client.inTransaction) throw error;
+      undone();
       undo.run();
       release.run();
       return () => job.reject(error);

@@ -76,6 +76,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const db: Db = openDrizzle(client);
   const checkpoints = createCheckpoints(client, clock, log);
   const commits = createCommits(client, {
+    gathered: () => usage.write(),
+    undone: () => usage.forget(),
     onCommit() {
       checkpoints.noteCommit();
       events.committed();

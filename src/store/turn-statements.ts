@@ -46,8 +46,18 @@ export function prepareTurns(db: Db) {
     .orderBy(asc(turns.seq))
     .prepare();
   /** A turn that has run before keeps its texts: whoever knows its id has answered for them. */
-  const joinable: Read<{ key: string; channel: string; address: string; agent: string }, TurnRow> = db
-    .select()
+  const joinable: Read<
+    { key: string; channel: string; address: string; agent: string },
+    Pick<TurnRow, "seq" | "id" | "conversationId" | "texts" | "createdAt" | "notBefore">
+  > = db
+    .select({
+      seq: turns.seq,
+      id: turns.id,
+      conversationId: turns.conversationId,
+      texts: turns.texts,
+      createdAt: turns.createdAt,
+      notBefore: turns.notBefore,
+    })
     .from(turns)
     .where(
       and(

@@ -6,7 +6,10 @@ import { type Db, is, param, type Read, type Write } from "./statement.ts";
 
 /** What went through each channel, by local day. What counts runs inside a write. */
 export interface Usage {
+  /** Is gathered: `write` writes it, once for all texts of a commit, and `forget` drops it where they are undone. */
   received(channel: string, day: string, segments: number): void;
+  write(): void;
+  forget(): void;
   /** Negative where something turned out not to have been sent, or to be shorter. */
   sent(channel: string, day: string, messages: number, segments: number): void;
   /** Tokens that a model was asked with, and answered with. */
@@ -53,10 +56,25 @@ export function createUsage(db: Db): Usage {
     .orderBy(asc(usage.day), asc(usage.channel))
     .prepare();
 
+  const gathered = new Map<string, { day: string; channel: string; inbound: number; segments: number }>();
+
   return {
     received(channel, day, segments) {
-      add.run({ ...NOTHING, day, channel, inbound: 1, inboundSegments: segments });
+      const key = `${day} ${channel}`;
+      const known = gathered.get(key);
+      if (known === undefined) gathered.set(key, { day, channel, inbound: 1, segments });
+      else {
+        known.inbound += 1;
+        known.segments += segments;
+      }
     },
+    write() {
+      if (gathered.size === 0) return;
+      for (const { day, channel, inbound, segments } of gathered.values())
+        add.run({ ...NOTHING, day, channel, inbound, inboundSegments: segments });
+      gathered.clear();
+    },
+    forget: () => gathered.clear(),
     sent(channel, day, messages, segments) {
       add.run({ ...NOTHING, day, channel, outbound: messages, segments });
     },

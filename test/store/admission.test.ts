@@ -97,6 +97,44 @@ describe("admitting a text", () => {
   });
 });
 
+test("what few senders have is known as soon as it is written, and not where that was undone", async () => {
+  const t = testStore();
+  const now = t.clock.now();
+  const sender = { channel: "sms", address: ALICE };
+  const facts = () => t.store.senderFacts({ ...sender, now });
+  const spent: Effect = {
+    kind: "redeem_pairing",
+    pairingId: "pair_none",
+    address: { ...sender, pairedAt: now },
+  };
+  expect(await facts()).toMatchObject({ optedOut: false });
+  expect(await t.admit([{ kind: "opt_out", ...sender, at: now }, spent])).toEqual({ kind: "stale" });
+  expect(await facts()).toMatchObject({ optedOut: false });
+  await t.admit([{ kind: "opt_out", ...sender, at: now }]);
+  expect(await facts()).toMatchObject({ optedOut: true });
+  await t.admit([{ kind: "opt_in", ...sender }]);
+  expect(await facts()).toMatchObject({ optedOut: false });
+  const held = { id: "msg_held", parts: ["more"], expiresAt: now + 60_000 };
+  await t.admit([{ kind: "hold", ...sender, held }]);
+  expect(await facts()).toMatchObject({ held });
+});
+
+test("a text that no watch was offered is looked into when one asks, and only its category outlives its code", async () => {
+  const t = testStore();
+  const text = "Your code is 482913";
+  const message = t.inbound({ text, route: "signal", state: "received", annotation: "unread" });
+  await t.store.admit({ message, effects: [] });
+  const recent = await t.store.recentSignals({ since: 0, unclaimed: true });
+  expect(recent.map(({ signal }) => signal.annotation.code)).toEqual(["482913"]);
+  await t.store.purgeCodes(t.clock.now() + 1);
+  const [erased] = await t.store.recentSignals({ since: 0, unclaimed: true });
+  expect(erased?.signal).toMatchObject({
+    text: "",
+    annotation: { category: "verification_code", candidates: [] },
+  });
+  expect(erased?.signal.annotation.code).toBeUndefined();
+});
+
 describe("pairing", () => {
   test("a code is redeemed once, by whoever is first", async () => {
     const t = testStore();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { SendOutcome } from "../../src/carrier.ts";
-import type { ClaimedSend } from "../../src/store.ts";
+import type { ClaimedSend, Effect } from "../../src/store.ts";
 import { ALICE, BOB, freshDatabase, type TestStore, testStore } from "./support.ts";
 
 const DAY = 24 * 3_600_000;
@@ -34,6 +34,27 @@ const refused: SendOutcome = {
   error: { code: 21211, meaning: "not a number", fix: "use a number" },
   optedOut: false,
 };
+
+test("texts of one commit are counted together, but not one that is undone or was there", async () => {
+  const t = testStore();
+  const first = t.inbound({ segments: 2 });
+  const spent: Effect = {
+    kind: "redeem_pairing",
+    pairingId: "pair_none",
+    address: { channel: "sms", address: ALICE, pairedAt: t.clock.now() },
+  };
+  const outcomes = await Promise.all([
+    t.store.admit({ message: first, effects: [] }),
+    t.admit([spent]),
+    t.store.admit({ message: { ...t.inbound(), sid: first.sid }, effects: [] }),
+    t.admit([]),
+  ]);
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["admitted", "stale", "duplicate", "admitted"]);
+  const [today] = await t.store.usage("2000-01-01");
+  expect(today).toMatchObject({ inbound: 2, inboundSegments: 3 });
+  await t.admit([]);
+  expect((await t.store.usage("2000-01-01"))[0]).toMatchObject({ inbound: 3, inboundSegments: 4 });
+});
 
 describe("the segments of a day", () => {
   test("are counted over all channels, and what does not fit stays pending until midnight", async () => {
