@@ -45,6 +45,7 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import type { PolicyEngine } from "./policy.ts";
 import { createRegistry } from "./prometheus/registry.ts";
 import { createReadiness } from "./readiness.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
@@ -57,6 +58,7 @@ import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
 import { openStore } from "./store/open.ts";
+import type { Store } from "./store.ts";
 import { sha256 } from "./system/digest.ts";
 import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
 import { createMediaShelf } from "./system/media-shelf.ts";
@@ -119,15 +121,14 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   let settings = first;
   const newId = createIds(clock, random);
   const text = createTextTools();
-  await prepareCedar();
   const metrics = createRegistry();
-  let policy = policiesOf(settings);
-  const decider = meteredPolicy(() => policy, metrics);
   checkSecrets(settings.webhooks);
   makeDataDir(settings.dataDir);
   let token = adminToken(settings.dataDir, settings.admin.token);
   let tokenMatches = tokenMatcher(token);
-  const store = await openStore({
+  // Cedar is compiled on another thread while this one opens the database.
+  const cedar = prepareCedar();
+  const opening = openStore({
     dataDir: settings.dataDir,
     ...(addon === undefined ? {} : { addon }),
     senderOf: (channel) => {
@@ -151,6 +152,9 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     log,
   });
+  const [store] = await Promise.all([opening, cedar]);
+  let policy = await policiesOrClose(settings, store);
+  const decider = meteredPolicy(() => policy, metrics);
   const readiness = createReadiness({
     store,
     policies: () => decider.list().length,
@@ -695,6 +699,16 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.info("stopped", {});
     },
   };
+}
+
+/** Nothing is left open where the policies are refused. */
+async function policiesOrClose(settings: Settings, store: Store): Promise<PolicyEngine> {
+  try {
+    return policiesOf(settings);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** The path part of the public URL, which a proxy may keep or strip: "" or "/sms". */
