@@ -7,6 +7,7 @@ import { createAdmission, isHeld } from "./admission.ts";
 import { createAgentRegistry } from "./agent-registry.ts";
 import { createAgent } from "./agents/create.ts";
 import { toolAlerts } from "./alerts.ts";
+import { createLazyAdmin } from "./app-admin.ts";
 import { createEvents, fraction } from "./app-events.ts";
 import { createLinks } from "./app-links.ts";
 import { createLazyMcp } from "./app-mcp.ts";
@@ -32,7 +33,6 @@ import { sessionKey } from "./conversation.ts";
 import { AppError } from "./errors.ts";
 import { createGauges } from "./gauges.ts";
 import { createHousekeeping } from "./housekeeping.ts";
-import { createAdminApp } from "./http/admin.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp } from "./http/public.ts";
 import { createIds } from "./ids.ts";
@@ -585,7 +585,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     version: seams.version,
     clock,
   });
-  const adminApp = createAdminApp({
+  const adminApp = createLazyAdmin({
     metrics: () => metrics.expose(readGauges),
     operator,
     waiting,
@@ -660,7 +660,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       });
       adminListener = listen({
         address: settings.admin.listen,
-        fetch: meteredListener(adminApp.fetch, "admin", metrics),
+        fetch: meteredListener(adminApp, "admin", metrics),
         maxBody: 8 * 1024 * 1024,
         idleTimeout: 10,
         patient: true,
