@@ -17,6 +17,8 @@ const SCRIPTS: Readonly<Record<string, string>> = JSON.parse(
 const textOf = (page: string) => readFileSync(join(ROOT, page), "utf8");
 const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match[1] ?? "");
 
+const COMMAND_LINE = await commandLine();
+
 describe.each(PAGES)("%s", (page) => {
   const text = textOf(page);
 
@@ -39,7 +41,7 @@ describe.each(PAGES)("%s", (page) => {
 
 test("README names every verb", () => {
   const named = all(textOf("README.md"), /`([a-z]+)(?: [a-z-]+)*`/g);
-  const missing = commandLine().commands.filter((verb) => !named.includes(verb.name()));
+  const missing = COMMAND_LINE.commands.filter((verb) => !named.includes(verb.name()));
   expect(missing.map((verb) => verb.name())).toEqual([]);
 });
 
@@ -63,7 +65,7 @@ function commandsIn(text: string): readonly string[] {
 /** What a command names that the command line does not have. */
 function wrongIn(command: string): readonly string[] {
   const words = command.split(/\s+/);
-  let verb: Command = commandLine();
+  let verb: Command = COMMAND_LINE;
   for (const word of words) {
     const next: Command | undefined = verb.commands.find((inner) => inner.name() === word);
     if (next === undefined) break;

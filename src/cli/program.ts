@@ -1,57 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { loopbackWithoutProxy } from "../config/environment.ts";
 import { AppError } from "../errors.ts";
-import { addressesVerb } from "./addresses.ts";
-import { awaitVerb } from "./await.ts";
-import { backupVerb } from "./backup.ts";
-import { checkVerb } from "./check.ts";
-import { completionsVerb } from "./completions.ts";
-import { consoleVerb } from "./console.ts";
-import { demoVerb } from "./demo.ts";
-import { doctorVerb } from "./doctor.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { initVerb } from "./init.ts";
-import { messagesVerb } from "./messages.ts";
-import { modeVerb } from "./mode.ts";
-import { notifyVerb } from "./notify.ts";
 import { stderr, stdout } from "./output.ts";
-import { pairVerb } from "./pair.ts";
-import { policyVerb } from "./policy.ts";
-import { restoreVerb } from "./restore.ts";
-import { schemaVerb } from "./schema.ts";
-import { secretVerb } from "./secret.ts";
-import { sendVerb } from "./send.ts";
 import { serveVerb } from "./serve.ts";
-import { simulateVerb } from "./simulate.ts";
-import { statusVerb } from "./status.ts";
-import { tokenVerb } from "./token.ts";
-import { VERSION, versionVerb } from "./version.ts";
-
-const VERBS = [
-  serveVerb,
-  demoVerb,
-  simulateVerb,
-  initVerb,
-  checkVerb,
-  doctorVerb,
-  schemaVerb,
-  secretVerb,
-  statusVerb,
-  pairVerb,
-  modeVerb,
-  addressesVerb,
-  sendVerb,
-  notifyVerb,
-  awaitVerb,
-  messagesVerb,
-  policyVerb,
-  tokenVerb,
-  consoleVerb,
-  backupVerb,
-  restoreVerb,
-  completionsVerb,
-  versionVerb,
-];
+import { VERSION } from "./version.ts";
 
 const EXAMPLES = `
 Examples:
@@ -64,7 +17,20 @@ Examples:
 Exit codes: 0 ok, 1 failed, 2 bad usage or config, 3 cannot reach the service, 4 timed out.`;
 
 /** The whole command line, with every verb and its options. */
-export function commandLine(): Command {
+export async function commandLine(): Promise<Command> {
+  const { VERBS } = await import("./verbs.ts");
+  return withVerbs(VERBS);
+}
+
+/** True for a command line that says nothing but to start the service, and with which file. */
+function isPlainStart(argv: readonly string[]): boolean {
+  const [first, ...rest] = argv;
+  if (first === undefined) return true;
+  if (first === "serve" || /^--config=./.test(first)) return isPlainStart(rest);
+  return (first === "-c" || first === "--config") && rest.length > 0 && isPlainStart(rest.slice(1));
+}
+
+function withVerbs(verbs: readonly ((program: Command) => void)[]): Command {
   const program = new Command("sms-agent")
     .description("One self-hosted binary that gives a phone number an agent.")
     .version(VERSION, "-V, --version", "print the version number")
@@ -78,7 +44,7 @@ export function commandLine(): Command {
     .addHelpText("after", EXAMPLES)
     .showHelpAfterError("(--help shows how)")
     .exitOverride();
-  for (const verb of VERBS) verb(program);
+  for (const verb of verbs) verb(program);
   return program;
 }
 
@@ -88,7 +54,8 @@ export function commandLine(): Command {
  */
 export async function run(argv: readonly string[]): Promise<number> {
   loopbackWithoutProxy();
-  const program = commandLine();
+  // A service that runs for months does not keep the other verbs in memory.
+  const program = isPlainStart(argv) ? withVerbs([serveVerb]) : await commandLine();
   try {
     await program.parseAsync([...argv], { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;

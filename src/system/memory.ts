@@ -8,7 +8,7 @@ const WORTH = 500;
 /**
  * Collects all garbage and drops all compiled code, as soon as nothing runs: some 30 ms without an answer to anybody.
  * After a start most of the code is never run again; what is needed is there at once from the binary's bytecode, and
- * what is hot is compiled again: the first text afterwards takes about 8 ms longer.
+ * what is hot is compiled again: the first texts afterwards take some 10 to 20 ms longer.
  */
 export function collectGarbage(): void {
   Bun.shrink();
