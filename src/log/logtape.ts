@@ -8,27 +8,35 @@ export interface LogOptions {
   readonly write: (lines: string) => void;
 }
 
+type Level = LogOptions["level"];
+
+const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
 /**
  * Logging through LogTape: one line per event, gathered per turn of the event loop so that a burst costs one
  * write. `flush` is for the end of the process; `configure` changes level and format from the next line on.
+ * Lines of JSON are written without LogTape's records, which take longer than the line itself.
  */
 export function openLog(
   options: LogOptions,
 ): Log & { flush(): void; configure(options: Pick<LogOptions, "level" | "format">): void } {
-  let format = jsonLine;
+  let json = true;
+  let lowest = RANK.debug;
   let lines = "";
   const flush = () => {
     const pending = lines;
     lines = "";
     if (pending !== "") options.write(pending);
   };
-  const sink: Sink = (record) => {
+  const add = (line: string) => {
     if (lines === "") setImmediate(flush);
-    lines += format(record);
+    lines += line;
   };
+  const sink: Sink = (record) => add(json ? jsonRecord(record) : prettyLine(record));
   const configure = (wanted: Pick<LogOptions, "level" | "format">) => {
     const level = wanted.level === "warn" ? "warning" : wanted.level;
-    format = wanted.format === "json" ? jsonLine : prettyLine;
+    json = wanted.format === "json";
+    lowest = RANK[wanted.level];
     resetSync();
     configureSync({
       sinks: { out: sink },
@@ -40,11 +48,16 @@ export function openLog(
   };
   configure(options);
   const logger = getLogger(["sms-agent"]);
+  const note = (level: Level, event: string, fields: LogFields | undefined) => {
+    if (RANK[level] < lowest) return;
+    if (json) add(jsonLine(Date.now(), level, event, fields));
+    else logger[level](event, properties(fields));
+  };
   return {
-    debug: (event, fields) => logger.debug(event, properties(fields)),
-    info: (event, fields) => logger.info(event, properties(fields)),
-    warn: (event, fields) => logger.warn(event, properties(fields)),
-    error: (event, fields) => logger.error(event, properties(fields)),
+    debug: (event, fields) => note("debug", event, fields),
+    info: (event, fields) => note("info", event, fields),
+    warn: (event, fields) => note("warn", event, fields),
+    error: (event, fields) => note("error", event, fields),
     flush,
     configure,
   };
@@ -56,10 +69,16 @@ function properties(fields: LogFields = {}): Record<string, unknown> {
   return present;
 }
 
-function jsonLine(record: LogRecord): string {
-  const level = record.level === "warning" ? "warn" : record.level;
-  const event = String(record.rawMessage);
-  return `${visible({ time: new Date(record.timestamp).toISOString(), level, event, ...record.properties })}\n`;
+/** A line of LogTape's own, about itself. */
+function jsonRecord({ timestamp, level, rawMessage, properties }: LogRecord): string {
+  const time = new Date(timestamp).toISOString();
+  const event = String(rawMessage);
+  return `${visible({ time, level: level === "warning" ? "warn" : level, event, ...properties })}\n`;
+}
+
+/** A field that is undefined is left out, as JSON does. `at`: epoch ms. */
+function jsonLine(at: number, level: Level, event: string, fields: LogFields | undefined): string {
+  return `${visible({ time: new Date(at).toISOString(), level, event, ...fields })}\n`;
 }
 
 const COLOUR: Readonly<Record<string, string>> = {
