@@ -58,6 +58,23 @@ describe("form bodies", () => {
     ]);
   });
 
+  test("names are those of this body, however like the body before it is", () => {
+    for (const name of [
+      "Body",
+      "Bod",
+      "Bodyx",
+      "body",
+      "Bo%64y",
+      "B+dy",
+      "",
+      "Body",
+      "%42ody",
+      "x".repeat(100),
+    ])
+      for (const body of [`${name}=1&To=2`, `To=1&${name}=2`, `${name}&${name}=&To`])
+        expect([...parseForm(body).keys()], body).toEqual([...new Set(new URLSearchParams(body).keys())]);
+  });
+
   test("a leading question mark belongs to the first name", () => {
     expect(parseForm("?a=1").get("?a")).toEqual(["1"]);
   });
