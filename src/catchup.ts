@@ -23,6 +23,8 @@ const FRESH = 10 * 60_000;
 const WHOLE_INTERVAL = 3_600_000;
 const DELIVERY_WINDOW = 24 * 3_600_000;
 const DELIVERIES_PER_LOOK = 100;
+/** A list that could not be read is asked for again after this, doubling up to the usual interval, ms. */
+const FIRST_RETRY = 5_000;
 
 /**
  * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll`
@@ -40,6 +42,7 @@ export async function followList(
   let since = clock.now() - channel.catchUp;
   let lastFull = 0;
   let lastWhole = clock.now();
+  let failures = 0;
   while (!signal.aborted) {
     const carrier = seams.carrier(channel.id);
     if (carrier === undefined) return;
@@ -47,6 +50,7 @@ export async function followList(
     const full = started - lastFull >= CATCH_UP_INTERVAL;
     const missed = listing ? await missing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
     if (signal.aborted) return;
+    failures = missed.kind === "ok" ? 0 : failures + 1;
     if (missed.kind === "ok") {
       // A row may turn up in the list long after its time; now and then the whole window is looked at again.
       const whole = started - lastWhole >= WHOLE_INTERVAL;
@@ -62,11 +66,18 @@ export async function followList(
       });
     } else log.warn("catch_up.unreachable", { channel: channel.id, reason: missed.reason });
     try {
-      await sleep(clock, channel.inbound === "webhook" ? CATCH_UP_INTERVAL : channel.pollInterval, signal);
+      await sleep(clock, channel.inbound === "webhook" ? pauseAfter(failures) : channel.pollInterval, signal);
     } catch {
       return;
     }
   }
+}
+
+/** A text whose webhook was lost need not wait two intervals because one page of the list did not come. */
+function pauseAfter(failures: number): number {
+  return failures === 0
+    ? CATCH_UP_INTERVAL
+    : Math.min(CATCH_UP_INTERVAL, FIRST_RETRY * 2 ** Math.min(failures - 1, 10));
 }
 
 /** A list that is refused stops a channel that lives by it; for one with a webhook it is only a pity. */

@@ -172,23 +172,35 @@ export async function soak(options: SoakOptions): Promise<Soak> {
   }
 }
 
-/** Fetches what phones got while the carrier still knows it. */
+/** Fetches what phones got while the carrier still knows it: in part while they go on texting, and at the end. */
 function createCollector(rig: Rig) {
-  const carried = new Map<string, readonly CarriedText[]>();
-  const waiting = new Map<string, number>();
+  const carried = new Map<string, CarriedText[]>();
+  const waiting = new Map<string, { last: number; uncollected: number }>();
+
+  async function fetchOf(phone: string): Promise<void> {
+    const fresh = new Map((await rig.carrier.sentTo(phone)).map((text) => [text.sid, text]));
+    const kept = (carried.get(phone) ?? []).filter(({ sid }) => !fresh.has(sid));
+    carried.set(phone, [...kept, ...fresh.values()]);
+  }
+
   return {
     carried,
     sent({ phone, at }: SentText) {
-      waiting.delete(phone); // to the end of the order
-      waiting.set(phone, at);
+      const known = waiting.get(phone);
+      if (known === undefined) waiting.set(phone, { last: at, uncollected: at });
+      else known.last = at;
     },
-    /** Of every phone whose last text is older than `age` ms. */
+    /** Of every phone whose last text is older than `age` ms, and half-way of those that go on texting. */
     async collect(age: number) {
-      const before = Date.now() - age;
-      for (const [phone, at] of waiting) {
-        if (at > before) break;
-        carried.set(phone, await rig.carrier.sentTo(phone));
-        waiting.delete(phone);
+      const now = Date.now();
+      for (const [phone, { last, uncollected }] of waiting) {
+        if (last <= now - age) {
+          await fetchOf(phone);
+          waiting.delete(phone);
+        } else if (uncollected <= now - age / 2) {
+          await fetchOf(phone);
+          waiting.set(phone, { last, uncollected: now });
+        }
       }
     },
   };

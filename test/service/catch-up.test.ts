@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { ACCOUNT_SID, type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { openProxy, type ReverseProxy } from "../support/proxy.ts";
 import {
@@ -134,6 +134,27 @@ describe("texts that arrive while the service is down", () => {
         ["two", true],
       ].sort(),
     );
+  });
+
+  test("are found soon after the list could not be read, not five minutes later", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock });
+    await goDown(running, outside);
+    await outside.control.inbound({ from: PHONE, to: NUMBER, body: "are you there?" });
+    await outside.control.clearFaults();
+    const path = `/2010-04-01/Accounts/${ACCOUNT_SID}/Messages*`;
+    await outside.control.addFault({
+      on: "request",
+      kind: "server_error",
+      times: 2,
+      match: { path, method: "GET" },
+    });
+    const again = await running.restart();
+    service = again;
+    await again.logged("catch_up.unreachable");
+    const failed = clock.now();
+    await again.received(PHONE, 1);
+    expect(clock.now() - failed).toBeLessThan(MINUTE);
   });
 
   test("are routed like any other: a stranger's is dropped, a STOP opts out", async () => {
