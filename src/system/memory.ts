@@ -1,7 +1,12 @@
 import type { Clock } from "../clock.ts";
 
-/** So long without work, ms, and nobody notices a pause of some 30 ms. */
-const QUIET = 3_000;
+/** So long without work after the start, ms, and nobody notices a pause of some 30 ms. */
+const QUIET_AFTER_START = 3_000;
+/**
+ * The same after a burst. Bursts that follow each other within a few seconds are one: what is hot would be compiled anew
+ * for each, which takes a fifth of the CPU of its first seconds.
+ */
+const QUIET = 7_000;
 /** Pieces of work whose garbage is worth it. */
 const WORTH = 500;
 
@@ -24,27 +29,29 @@ export function createMemoryRelief(
   collect: () => void,
 ): { readonly note: () => void; readonly stop: () => void } {
   let pieces = WORTH;
+  let quiet = QUIET_AFTER_START;
   let last = clock.now();
   let cancel: (() => void) | undefined;
 
   function look(): void {
     const quietFor = clock.now() - last;
-    if (quietFor < QUIET) {
-      cancel = clock.after(QUIET - quietFor, look);
+    if (quietFor < quiet) {
+      cancel = clock.after(quiet - quietFor, look);
       return;
     }
     cancel = undefined;
     if (pieces < WORTH) return;
     pieces = 0;
+    quiet = QUIET;
     collect();
   }
 
-  cancel = clock.after(QUIET, look);
+  cancel = clock.after(quiet, look);
   return {
     note() {
       pieces += 1;
       last = clock.now();
-      cancel ??= clock.after(QUIET, look);
+      cancel ??= clock.after(quiet, look);
     },
     stop: () => cancel?.(),
   };
