@@ -45,7 +45,6 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
-import type { PolicyEngine } from "./policy.ts";
 import { createRegistry } from "./prometheus/registry.ts";
 import { createReadiness } from "./readiness.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
@@ -58,7 +57,6 @@ import type { Settings } from "./settings.ts";
 import { createSignals } from "./signals.ts";
 import type { SimulatorControl } from "./simulated.ts";
 import { openStore } from "./store/open.ts";
-import type { Store } from "./store.ts";
 import { sha256 } from "./system/digest.ts";
 import { adminToken, makeDataDir, tokenMatcher } from "./system/files.ts";
 import { createMediaShelf } from "./system/media-shelf.ts";
@@ -123,12 +121,13 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const text = createTextTools();
   const metrics = createRegistry();
   checkSecrets(settings.webhooks);
+  // Before anything is written: with policies that are refused, nothing is.
+  await prepareCedar();
+  let policy = policiesOf(settings);
   makeDataDir(settings.dataDir);
   let token = adminToken(settings.dataDir, settings.admin.token);
   let tokenMatches = tokenMatcher(token);
-  // Cedar is compiled on another thread while this one opens the database.
-  const cedar = prepareCedar();
-  const opening = openStore({
+  const store = await openStore({
     dataDir: settings.dataDir,
     ...(addon === undefined ? {} : { addon }),
     senderOf: (channel) => {
@@ -152,8 +151,6 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     clock,
     log,
   });
-  const [store] = await Promise.all([opening, cedar]);
-  let policy = await policiesOrClose(settings, store);
   const decider = meteredPolicy(() => policy, metrics);
   const readiness = createReadiness({
     store,
@@ -699,16 +696,6 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.info("stopped", {});
     },
   };
-}
-
-/** Nothing is left open where the policies are refused. */
-async function policiesOrClose(settings: Settings, store: Store): Promise<PolicyEngine> {
-  try {
-    return policiesOf(settings);
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
 }
 
 /** The path part of the public URL, which a proxy may keep or strip: "" or "/sms". */

@@ -75,7 +75,7 @@ export const REQUEST_TARGETS: readonly Target[] = [
         must(!/\p{Cc}/u.test(inbound.from + inbound.to), "an address has control characters");
         must(inbound.media.length <= 10, "too many media");
         for (const { url } of inbound.media) must(/^https?:\/\//i.test(url), "a medium is no web address");
-        must(Object.getPrototypeOf(inbound.raw) === Object.prototype, "the prototype was changed");
+        must(Object.getPrototypeOf(inbound.raw) === null, "it has a prototype");
       } else
         for (const { message } of inbound.problems) must(!/\+\d{7}/.test(message), "a full number is told");
       must(({} as Record<string, unknown>).polluted === undefined, "a prototype is polluted");
