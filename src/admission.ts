@@ -14,10 +14,11 @@ import type { InboundEvent, NewOutbound, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import { annotatedLater, type Signal, signalId } from "./signal.ts";
-import type { Offered, Signals } from "./signals.ts";
+import type { Signals } from "./signals.ts";
 import type { Effect, SenderFacts, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
 import { MAX_BACKFILL } from "./watch.ts";
+import type { Offered } from "./watch-offers.ts";
 
 export interface AdmissionSeams {
   readonly settings: () => Settings;
