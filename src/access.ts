@@ -1,5 +1,6 @@
+import type { ChannelView } from "./channel-view.ts";
 import { AppError } from "./errors.ts";
-import type { ChannelView, Operator } from "./operator.ts";
+import type { Operator } from "./operator.ts";
 import type { Page } from "./store.ts";
 import {
   ADMIN,

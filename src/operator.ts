@@ -1,6 +1,5 @@
-import { addressKind, isSendable } from "./address.ts";
 import type { ConnectOutcome } from "./carrier.ts";
-import { type ChannelState, channelNumber, policyChannel, principalOf } from "./channel.ts";
+import { type ChannelView, channelView, type PairingView, pairingView } from "./channel-view.ts";
 import type { Channels } from "./channels.ts";
 import type { Clock } from "./clock.ts";
 import type { ChannelChange, Configuration, ConfigurationError } from "./configuration.ts";
@@ -10,13 +9,15 @@ import { carrierFindings, type Finding } from "./finding.ts";
 import { openHome } from "./home.ts";
 import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
-import { type PairedAddress, type Pairing, pairingLink } from "./pairing.ts";
+import type { PairedAddress } from "./pairing.ts";
 import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
+import { checkPolicy, type PolicyCheck } from "./policy-check.ts";
 import type { Readiness } from "./readiness.ts";
 import { type ResendCommand, resend } from "./resend.ts";
-import type { ChannelSettings, Mode, Settings } from "./settings.ts";
+import { checkSend, type SendCommand, sendFingerprint } from "./send-command.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
 import type { MessageQuery, Page, Store } from "./store.ts";
-import { MAX_BODY, type TextTools } from "./text.ts";
+import type { TextTools } from "./text.ts";
 import type { TurnRecord } from "./turn-record.ts";
 import { costOf, createLocalDays, type DayUsage } from "./usage.ts";
 
@@ -72,36 +73,6 @@ export type MessageView = Message & {
   readonly turn?: TurnRecord;
 };
 
-export interface ChannelView {
-  readonly id: string;
-  readonly provider: "twilio" | "simulator";
-  /** A number, or the Messaging Service's sid until its numbers are known. */
-  readonly number: string;
-  readonly mode: Mode;
-  readonly agent?: string;
-  readonly enabled: boolean;
-  readonly state: ChannelState;
-  readonly pairedAddresses: number;
-  readonly pairing?: PairingView;
-}
-
-export interface PairingView {
-  readonly code: string;
-  readonly expiresAt: number;
-  readonly number: string;
-  readonly smsUri: string;
-}
-
-export interface SendCommand {
-  readonly channel: string;
-  readonly to: string;
-  readonly body?: string;
-  readonly mediaUrls?: readonly string[];
-  readonly contentSid?: string;
-  readonly contentVariables?: string;
-  readonly idempotencyKey?: string;
-}
-
 export interface NotifyCommand {
   readonly text: string;
   readonly idempotencyKey?: string;
@@ -111,13 +82,6 @@ export interface UsageView {
   readonly currency: string;
   readonly days: readonly (DayUsage & { readonly cost: number })[];
   readonly limits: { readonly segmentsPerDay: number; readonly usedToday: number };
-}
-
-export interface PolicyCheck {
-  readonly action: "receive_message" | "receive_signal" | "send_message";
-  readonly channel: string;
-  readonly from: string;
-  readonly agent?: string;
 }
 
 export interface OperatorSeams {
@@ -154,35 +118,7 @@ export function createOperator(seams: OperatorSeams): Operator {
     return settings;
   }
 
-  function numberOf(settings: ChannelSettings): string {
-    const known = channelNumber(settings, channels.state(settings.id));
-    return known ?? (settings.sender.kind === "service" ? settings.sender.sid : settings.sender.number);
-  }
-
-  function pairingView(settings: ChannelSettings, pairing: Pairing): PairingView {
-    const number = numberOf(settings);
-    return {
-      code: pairing.code,
-      expiresAt: pairing.expiresAt,
-      number,
-      smsUri: pairingLink(number, pairing.code),
-    };
-  }
-
-  function view(settings: ChannelSettings): ChannelView {
-    const pairing = channels.pairing(settings.id);
-    return {
-      id: settings.id,
-      provider: settings.provider,
-      number: numberOf(settings),
-      mode: settings.mode,
-      ...(settings.agent === undefined ? {} : { agent: settings.agent }),
-      enabled: settings.enabled,
-      state: channels.state(settings.id),
-      pairedAddresses: channels.pairedCount(settings.id),
-      ...(pairing === undefined ? {} : { pairing: pairingView(settings, pairing) }),
-    };
-  }
+  const view = (settings: ChannelSettings) => channelView(settings, channels);
 
   function found<T>(thing: T | undefined, what: string): T {
     if (thing === undefined) throw new AppError("not_found", `There is no ${what}.`);
@@ -206,7 +142,7 @@ export function createOperator(seams: OperatorSeams): Operator {
       },
       command.idempotencyKey === undefined
         ? undefined
-        : { key: command.idempotencyKey, fingerprint: await fingerprint(command, seams.mediaDigest) },
+        : { key: command.idempotencyKey, fingerprint: await sendFingerprint(command, seams.mediaDigest) },
     );
     if (outcome.kind === "key_conflict")
       throw new AppError("conflict", "This Idempotency-Key was used for another message.", {
@@ -243,7 +179,8 @@ export function createOperator(seams: OperatorSeams): Operator {
     },
     async beginPairing(channel) {
       const settings = settingsOf(channel);
-      return pairingView(settings, await channels.beginPairing(channel));
+      const pairing = await channels.beginPairing(channel);
+      return pairingView(settings, channels.state(channel), pairing);
     },
     async cancelPairing(channel) {
       settingsOf(channel);
@@ -318,42 +255,7 @@ export function createOperator(seams: OperatorSeams): Operator {
     },
     policies: () => seams.policy().list(),
     async checkPolicy(check) {
-      const settings = settingsOf(check.channel);
-      const kind = addressKind(check.from);
-      if (kind === undefined)
-        throw new AppError("invalid", "from is not a phone address.", {
-          problems: [
-            { path: "from", message: 'Write "+15551234567", a short code, a sender name or "whatsapp:+1…".' },
-          ],
-        });
-      const agent = check.agent ?? principalOf(settings);
-      if (agent !== "api" && !(agent in seams.settings().agents))
-        throw new AppError("invalid", `There is no agent ${agent}.`, {
-          problems: [
-            { path: "agent", message: `Configured are: ${Object.keys(seams.settings().agents).join(", ")}.` },
-          ],
-        });
-      const now = clock.now();
-      const facts = await store.senderFacts({ channel: check.channel, address: check.from, now });
-      const party = {
-        address: check.from,
-        kind,
-        country: seams.countryOf(check.from),
-        paired: facts.paired !== undefined,
-      };
-      const common = { agent, channel: policyChannel(settings), pairedAddresses: facts.pairedAddresses, now };
-      if (check.action === "send_message") {
-        const inConversation = await store.inConversation(check.channel, check.from);
-        return seams
-          .policy()
-          .decide(
-            { ...common, action: "send_message", recipient: { ...party, inConversation } },
-            { dryRun: true },
-          );
-      }
-      return seams
-        .policy()
-        .decide({ ...common, action: check.action, sender: party, numMedia: 0 }, { dryRun: true });
+      return checkPolicy(check, settingsOf(check.channel), seams);
     },
     configuration() {
       const { file } = seams.configuration;
@@ -376,62 +278,4 @@ function renamed(error: unknown, from: string, to: string): unknown {
     problems,
     ...(error.fix === undefined ? {} : { fix: error.fix }),
   });
-}
-
-/** Everything wrong with a send at once, each with its field. */
-function checkSend(command: SendCommand, seams: Pick<OperatorSeams, "settings" | "channels">): SendCommand {
-  const problems: { path: string; message: string }[] = [];
-  const known = Object.keys(seams.settings().channels);
-  if (!known.includes(command.channel))
-    problems.push({
-      path: "channel",
-      message: `There is no channel ${command.channel}; there is: ${known.join(", ")}.`,
-    });
-  if (!isSendable(command.to))
-    problems.push({
-      path: "to",
-      message: 'Write the number in E.164 form, "+15551234567" or "whatsapp:+15551234567".',
-    });
-  const settings = seams.settings().channels[command.channel];
-  const own = settings === undefined ? [] : [...seams.channels.state(settings.id).numbers];
-  if (settings?.sender.kind === "number") own.push(settings.sender.number);
-  if (own.includes(command.to)) problems.push({ path: "to", message: "This is the channel's own number." });
-  const media = command.mediaUrls ?? [];
-  if (media.length > 10) problems.push({ path: "media_urls", message: "At most 10." });
-  for (const [index, url] of media.entries()) {
-    if (!/^https?:\/\/[^\s]+$/i.test(url))
-      problems.push({
-        path: `media_urls.${index}`,
-        message: "Only http and https URLs; upload a file first and use its url.",
-      });
-  }
-  const body = command.body ?? "";
-  if (body.length > MAX_BODY)
-    problems.push({ path: "body", message: `At most ${MAX_BODY} characters; this has ${body.length}.` });
-  const odd = unprintable(body);
-  if (odd !== undefined) problems.push({ path: "body", message: `${odd} cannot be sent in a text.` });
-  if (body.trim() === "" && media.length === 0 && command.contentSid === undefined)
-    problems.push({ path: "body", message: "A message needs a body, media_urls or content_sid." });
-  if (command.contentSid !== undefined && !/^HX[0-9a-fA-F]{32}$/.test(command.contentSid))
-    problems.push({ path: "content_sid", message: "A content SID is HX followed by 32 hexadecimal digits." });
-  if (command.contentVariables !== undefined && command.contentSid === undefined)
-    problems.push({ path: "content_variables", message: "Goes only with content_sid." });
-  if (problems.length > 0)
-    throw new AppError("invalid", "The message cannot be sent as given.", { problems });
-  return command;
-}
-
-/** The first control character or half of a surrogate pair, named; line breaks and tabs are fine. */
-function unprintable(text: string): string | undefined {
-  const found = /[^\P{Cc}\n\r\t]|\p{Cs}/u.exec(text)?.[0];
-  if (found === undefined) return undefined;
-  return `The character U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
-}
-
-/** Two requests under one key are the same when all that reaches the phone is. */
-async function fingerprint(command: SendCommand, digestOf: OperatorSeams["mediaDigest"]): Promise<string> {
-  const { idempotencyKey: _key, mediaUrls = [], ...rest } = command;
-  const media = await Promise.all(mediaUrls.map(async (url) => (await digestOf(url)) ?? url));
-  const fields = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([fields, media]);
 }

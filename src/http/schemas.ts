@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
+import type { ChannelView, PairingView } from "../channel-view.ts";
 import { rfc3339 } from "../clock.ts";
 import { messageJson } from "../message-json.ts";
-import type { ChannelView, ConfigurationView, MessageView, PairingView } from "../operator.ts";
+import type { ConfigurationView, MessageView } from "../operator.ts";
 import type { PairedAddress } from "../pairing.ts";
 import type { PolicyDecision, PolicyInfo } from "../policy.ts";
 import { turnRecordJson } from "../turn-record.ts";
