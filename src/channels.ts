@@ -1,11 +1,13 @@
-import { redactAddress, redactNumbers } from "./address.ts";
+import { redactNumbers } from "./address.ts";
 import type { Carrier } from "./carrier.ts";
-import { type ChannelState, channelNumber, FAILED_RETRY, needsPairing, reconnectDelay } from "./channel.ts";
+import { type ChannelState, channelNumber, FAILED_RETRY, reconnectDelay } from "./channel.ts";
+import { type ChannelPairing, createChannelPairing } from "./channel-pairing.ts";
+import { type ChannelLink, channelState } from "./channel-state.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { AppError } from "./errors.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
-import { newPairingCode, PAIRING_TTL, type Pairing } from "./pairing.ts";
+import type { Pairing } from "./pairing.ts";
 import type { ChannelSettings, Sender, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 
@@ -51,8 +53,8 @@ export interface Channels {
   stop(): Promise<void>;
 }
 
-interface Entry {
-  link: "down" | "connecting" | "up" | "reconnecting" | "failed";
+interface Entry extends ChannelLink {
+  link: ChannelLink["link"];
   /** The status that was last told. */
   told: ChannelState["status"];
   reason?: string;
@@ -62,21 +64,15 @@ interface Entry {
   numbers: readonly string[];
   warnings: readonly string[];
   failures: number;
-  /** Whether `addresses` and `pairing` have been read from the store. */
-  loaded: boolean;
-  addresses: readonly string[];
-  pairing?: Pairing | undefined;
-  /** Upkeep of the code is one at a time, or two codes would be made at once. */
-  upkeep: Promise<void>;
+  readonly pairing: ChannelPairing;
   /** Ends everything that was begun for the present connection. */
   abort: AbortController;
   timer?: CancelTimer | undefined;
-  pairingTimer?: CancelTimer | undefined;
 }
 
 /** Brings channels up, keeps them up, and keeps a pairing code pending for as long as one is needed. */
 export function createChannels(seams: ChannelsSeams): Channels {
-  const { store, clock, log } = seams;
+  const { clock, log } = seams;
   const entries = new Map<string, Entry>();
   let stopped = false;
 
@@ -95,54 +91,28 @@ export function createChannels(seams: ChannelsSeams): Channels {
         numbers: [],
         warnings: [],
         failures: 0,
-        loaded: false,
-        addresses: [],
-        upkeep: Promise.resolve(),
+        pairing: pairingOf(channel),
         abort: new AbortController(),
       };
+      if (stopped) entry.pairing.close();
       entries.set(channel, entry);
     }
     return entry;
   }
 
+  function pairingOf(channel: string): ChannelPairing {
+    return createChannelPairing(channel, {
+      ...seams,
+      settings: () => seams.settings().channels[channel],
+      number: () => channelNumber(settingsOf(channel), stateOf(channel)),
+      onRefreshed: () => seams.onChange(channel, stateOf(channel)),
+    });
+  }
+
   function stateOf(channel: string): ChannelState {
     const settings = settingsOf(channel);
     const entry = entryOf(channel);
-    const common = { numbers: entry.numbers, warnings: entry.warnings };
-    if (!settings.enabled) {
-      return {
-        ...common,
-        status: "disabled",
-        reason: "The channel is switched off in the configuration.",
-        fix: `Set channels.${channel}.enabled to true.`,
-      };
-    }
-    switch (entry.link) {
-      case "down":
-      case "connecting":
-        return {
-          ...common,
-          status: "connecting",
-          reason: "The number is being looked up and its webhook checked.",
-          fix: "Wait a moment.",
-        };
-      case "up":
-        if (!needsPairing(settings, entry.addresses.length)) return { ...common, status: "connected" };
-        return {
-          ...common,
-          status: "pairing",
-          reason: "Nobody may text the agent yet.",
-          fix: pairingFix(channel, channelNumber(settings, { ...common, status: "pairing" }), entry.pairing),
-        };
-      case "reconnecting":
-      case "failed":
-        return {
-          ...common,
-          status: entry.link,
-          reason: entry.reason ?? "unknown",
-          fix: entry.fix ?? "See the log.",
-        };
-    }
+    return channelState(settings, entry, entry.pairing);
   }
 
   function changed(channel: string): void {
@@ -178,7 +148,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
         entry.warnings = outcome.warnings;
         for (const warning of outcome.warnings)
           log.warn("channel.warning", { channel, reason: redactNumbers(warning) });
-        await upkeepPairing(channel);
+        await entry.pairing.upkeep();
         if (signal.aborted) return;
         changed(channel);
         await followList(channel, entry, signal);
@@ -186,15 +156,11 @@ export function createChannels(seams: ChannelsSeams): Channels {
       }
       case "failed":
       case "unreachable": {
-        entry.failures += 1;
-        entry.link = outcome.kind === "failed" ? "failed" : "reconnecting";
-        entry.reason = outcome.reason;
-        entry.fix = outcome.fix;
-        await upkeepPairing(channel);
+        lost(entry, outcome.kind === "failed" ? "failed" : "reconnecting", outcome.reason, outcome.fix);
+        await entry.pairing.upkeep();
         if (signal.aborted) return;
         changed(channel);
-        const delay = outcome.kind === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures);
-        entry.timer = clock.after(delay, () => launch(channel, entry));
+        tryAgain(channel, entry);
       }
     }
   }
@@ -205,16 +171,16 @@ export function createChannels(seams: ChannelsSeams): Channels {
       await seams.catchUp(settingsOf(channel), signal);
     } catch (error) {
       if (signal.aborted) return;
-      entry.failures += 1;
-      const unreachable = error instanceof AppError && error.code === "unavailable";
-      entry.link = error instanceof AppError && !unreachable ? "failed" : "reconnecting";
-      entry.reason = error instanceof AppError ? error.message : "internal error, see the log";
-      entry.fix = (error instanceof AppError ? error.fix : undefined) ?? "It is tried again by itself.";
-      if (!(error instanceof AppError)) log.error("channel.catch_up", { channel, error: String(error) });
-      changed(channel);
-      entry.timer = clock.after(entry.link === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures), () =>
-        launch(channel, entry),
+      const known = error instanceof AppError ? error : undefined;
+      lost(
+        entry,
+        known !== undefined && known.code !== "unavailable" ? "failed" : "reconnecting",
+        known?.message ?? INTERNAL,
+        known?.fix,
       );
+      if (known === undefined) log.error("channel.catch_up", { channel, error: String(error) });
+      changed(channel);
+      tryAgain(channel, entry);
     }
   }
 
@@ -223,12 +189,26 @@ export function createChannels(seams: ChannelsSeams): Channels {
     connect(channel, entry, signal).catch((error: unknown) => {
       if (signal.aborted) return;
       log.error("channel.connect", { channel, error: String(error) });
-      entry.failures += 1;
-      entry.link = "reconnecting";
-      entry.reason = "internal error, see the log";
-      entry.fix = "It is tried again by itself.";
-      entry.timer = clock.after(reconnectDelay(entry.failures), () => launch(channel, entry));
+      lost(entry, "reconnecting", INTERNAL);
+      tryAgain(channel, entry);
     });
+  }
+
+  function lost(
+    entry: Entry,
+    link: "reconnecting" | "failed",
+    reason: string,
+    fix = "It is tried again by itself.",
+  ): void {
+    entry.failures += 1;
+    entry.link = link;
+    entry.reason = reason;
+    entry.fix = fix;
+  }
+
+  function tryAgain(channel: string, entry: Entry): void {
+    const delay = entry.link === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures);
+    entry.timer = clock.after(delay, () => launch(channel, entry));
   }
 
   /** Ends the present connection and whatever was begun for it. */
@@ -246,64 +226,9 @@ export function createChannels(seams: ChannelsSeams): Channels {
     entry.link = "connecting";
   }
 
-  /** While nobody is paired a code is always pending: a fresh one takes an expired one's place. */
-  function upkeepPairing(channel: string): Promise<void> {
-    const entry = entries.get(channel);
-    if (entry === undefined) return Promise.resolve();
-    const done = entry.upkeep.then(() => keepCode(channel, entry));
-    entry.upkeep = done.catch(() => {});
-    return done;
-  }
-
-  async function load(channel: string, entry: Entry): Promise<void> {
-    if (entry.loaded) return;
-    entry.addresses = (await store.addresses(channel)).map(({ address }) => address);
-    entry.pairing = await store.pairing(channel);
-    entry.loaded = true;
-  }
-
-  async function keepCode(channel: string, entry: Entry): Promise<void> {
-    entry.pairingTimer?.();
-    entry.pairingTimer = undefined;
-    await load(channel, entry);
-    const settings = seams.settings().channels[channel];
-    if (stopped || entries.get(channel) !== entry || settings === undefined || !settings.enabled) return;
-    const now = clock.now();
-    const valid = entry.pairing !== undefined && now < entry.pairing.expiresAt;
-    if (needsPairing(settings, entry.addresses.length) && !valid) await freshCode(channel, entry);
-    if (stopped || entries.get(channel) !== entry) return;
-    if (entry.pairing === undefined || !needsPairing(settings, entry.addresses.length)) return;
-    entry.pairingTimer = clock.after(Math.max(0, entry.pairing.expiresAt - clock.now()), () => {
-      upkeepPairing(channel)
-        .then(() => seams.onChange(channel, stateOf(channel)))
-        .catch((error: unknown) => log.error("pairing.refresh", { channel, error: String(error) }));
-    });
-  }
-
-  async function freshCode(channel: string, entry: Entry): Promise<Pairing> {
-    const now = clock.now();
-    const pairing: Pairing = {
-      id: seams.newId("pair"),
-      channel,
-      code: newPairingCode(seams.random),
-      createdAt: now,
-      expiresAt: now + PAIRING_TTL,
-    };
-    await store.savePairing(pairing);
-    entry.pairing = pairing;
-    const number = channelNumber(settingsOf(channel), stateOf(channel));
-    log.info("pairing.code", {
-      channel,
-      code: pairing.code,
-      ...(number === undefined ? {} : { number: redactAddress(number) }),
-      expires: new Date(pairing.expiresAt).toISOString(),
-    });
-    return pairing;
-  }
-
   function forget(channel: string, entry: Entry): void {
     takeDown(entry);
-    entry.pairingTimer?.();
+    entry.pairing.close();
     entries.delete(channel);
     log.info("channel.removed", { channel });
   }
@@ -312,7 +237,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
   async function settle(channel: string, entry: Entry, dialled: boolean): Promise<void> {
     const { signal } = entry.abort;
     try {
-      await upkeepPairing(channel);
+      await entry.pairing.upkeep();
     } catch (error) {
       log.error("channel.follow", { channel, error: String(error) });
       if (dialled && !signal.aborted)
@@ -342,43 +267,38 @@ export function createChannels(seams: ChannelsSeams): Channels {
       await Promise.all(settling);
     },
     state: stateOf,
-    pairing(channel) {
-      const { pairing } = entryOf(channel);
-      return pairing !== undefined && clock.now() < pairing.expiresAt ? pairing : undefined;
-    },
+    pairing: (channel) => entryOf(channel).pairing.pending(),
     async beginPairing(channel) {
       const settings = settingsOf(channel);
       if (!settings.enabled)
         throw new AppError("conflict", `The channel ${channel} is disabled, so no code could reach it.`, {
           fix: "Enable the channel first.",
         });
-      const entry = entryOf(channel);
-      const pairing = await freshCode(channel, entry);
-      await upkeepPairing(channel);
+      const { pairing } = entryOf(channel);
+      const code = await pairing.fresh();
+      await pairing.upkeep();
       seams.onChange(channel, stateOf(channel));
-      return pairing;
+      return code;
     },
     async cancelPairing(channel) {
       settingsOf(channel);
-      const entry = entryOf(channel);
-      const deleted = await store.deletePairing(channel);
-      entry.pairing = undefined;
-      await upkeepPairing(channel);
+      const { pairing } = entryOf(channel);
+      const deleted = await pairing.cancel();
+      await pairing.upkeep();
       seams.onChange(channel, stateOf(channel));
       return deleted;
     },
     async addressesChanged(channel) {
       const entry = entries.get(channel);
       if (entry === undefined) return;
-      entry.addresses = (await store.addresses(channel)).map(({ address }) => address);
-      entry.pairing = await store.pairing(channel);
-      await upkeepPairing(channel);
+      await entry.pairing.reload();
+      await entry.pairing.upkeep();
       if (entries.get(channel) === entry) changed(channel);
     },
-    pairedCount: (channel) => entryOf(channel).addresses.length,
-    pairedAddresses: (channel) => entries.get(channel)?.addresses ?? [],
+    pairedCount: (channel) => entryOf(channel).pairing.addresses().length,
+    pairedAddresses: (channel) => entries.get(channel)?.pairing.addresses() ?? [],
     async load() {
-      for (const channel of Object.keys(seams.settings().channels)) await load(channel, entryOf(channel));
+      for (const channel of Object.keys(seams.settings().channels)) await entryOf(channel).pairing.load();
     },
     reconnect(channel) {
       settingsOf(channel);
@@ -392,18 +312,15 @@ export function createChannels(seams: ChannelsSeams): Channels {
       for (const entry of entries.values()) {
         entry.abort.abort();
         entry.timer?.();
-        entry.pairingTimer?.();
+        entry.pairing.close();
       }
     },
   };
-}
-
-function pairingFix(channel: string, number: string | undefined, pairing: Pairing | undefined): string {
-  if (pairing === undefined) return `Run sms-agent pair ${channel} for a code.`;
-  return `Text ${pairing.code} to ${number ?? "the channel's number"} from your phone.`;
 }
 
 function isSameSender(a: Sender | undefined, b: Sender): boolean {
   if (a?.kind === "number") return b.kind === "number" && a.number === b.number;
   return a?.kind === b.kind && b.kind === "service" && a.sid === b.sid;
 }
+
+const INTERNAL = "internal error, see the log";
