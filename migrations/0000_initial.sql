@@ -323,7 +323,7 @@ CREATE TABLE `turns` (
 CREATE UNIQUE INDEX `turns_id` ON `turns` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `turns_running` ON `turns` (`key`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_lease` ON `turns` (`lease_until`) WHERE "turns"."state" = 'running';--> statement-breakpoint
-CREATE INDEX `turns_due` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
+CREATE INDEX `turns_due` ON `turns` (`channel`,`agent`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
 CREATE INDEX `turns_suspect` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1 and "turns"."crashes" >= 2;--> statement-breakpoint
 CREATE INDEX `turns_parked` ON `turns` (`state`) WHERE "turns"."state" = 'parked';--> statement-breakpoint
 CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint

@@ -63,6 +63,7 @@ import { createMediaShelf } from "./system/media-shelf.ts";
 import { createMemoryRelief } from "./system/memory.ts";
 import { createTextTools } from "./text/tools.ts";
 import { createTokens } from "./tokens.ts";
+import { TURN_SLOTS } from "./turn-slots.ts";
 import { turnTools } from "./turn-tools.ts";
 import { createTurns } from "./turns.ts";
 import { createTwilioCarrier } from "./twilio/carrier.ts";
@@ -90,7 +91,6 @@ export interface App {
   close(grace: number): Promise<void>;
 }
 
-const TURN_CONCURRENCY = 64;
 const SEND_CONCURRENCY = 64;
 /** Lists of the carrier read at the same time. */
 const LOOK_CONCURRENCY = 16;
@@ -370,7 +370,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   });
   const outboxRecord = outbox.record;
   const turnWorker = startWorker(meteredTurns(turns.queue, metrics, clock), {
-    concurrency: TURN_CONCURRENCY,
+    concurrency: TURN_SLOTS,
     clock,
     log,
   });

@@ -25,6 +25,7 @@ import type { TokenStore } from "./token-store.ts";
 import type { JournalEntry } from "./tool.ts";
 import type { ClaimedTurn, HistoryEntry, TurnEnd } from "./turn.ts";
 import type { TurnRecord } from "./turn-record.ts";
+import type { HeldSlots } from "./turn-slots.ts";
 import type { UsageStore } from "./usage.ts";
 
 /**
@@ -226,11 +227,19 @@ export interface Claim {
   readonly channels: readonly string[];
 }
 
+export interface TurnClaim extends Claim {
+  /**
+   * The slots that agents hold already, while `limit` are free: no agent is given more than its share of them
+   * (`mayTakeSlot`). Absent: whoever has waited longest is given all.
+   */
+  readonly held?: HeldSlots;
+}
+
 export interface TurnStore {
   /** Due turns whose key has none running, oldest first; each becomes `running`. */
-  claimTurns(claim: Claim): Promise<readonly ClaimedTurn[]>;
-  /** When the next queued turn of these channels becomes due. */
-  nextTurnDue(channels: readonly string[]): Promise<number | undefined>;
+  claimTurns(claim: TurnClaim): Promise<readonly ClaimedTurn[]>;
+  /** When the next queued turn of these channels may start; with `full`, none of these agents. */
+  nextTurnDue(channels: readonly string[], full?: readonly string[]): Promise<number | undefined>;
   /** Queues a turn again that a clean stop has cut: it runs once more after the start, and this was no crash. */
   releaseTurn(turnId: string): Promise<void>;
   /** Gives a text that is `failed` a fresh turn, which no other text joins; due at once. */

@@ -11,6 +11,7 @@ import { type ClaimedTurn, MAX_TURN_CRASHES, type Turn } from "./turn.ts";
 import { type CheckSeams, checkAgain } from "./turn-check.ts";
 import { addressed, type TurnReplySeams } from "./turn-reply.ts";
 import { type TurnRequestSeams, turnRequest } from "./turn-request.ts";
+import { createTurnSlots } from "./turn-slots.ts";
 import type { Queue } from "./worker.ts";
 
 export interface TurnSeams extends CheckSeams, TurnRequestSeams, TurnReplySeams {
@@ -48,10 +49,15 @@ export interface Turns {
 /** Runs agents over queued turns: checks again, asks the agent, puts its one reply into the outbox. */
 export function createTurns(seams: TurnSeams): Turns {
   const { store, clock, log } = seams;
+  const slots = createTurnSlots();
   const running = new Map<string, { readonly abort: AbortController; readonly address: string }>();
 
+  function run(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
+    return slots.during(queued.turn.agent, () => runInSlot(queued, stop));
+  }
+
   /** A turn that cannot be run ends; it is not left to hold up the sender's others until its lease runs out. */
-  async function run(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
+  async function runInSlot(queued: ClaimedTurn, stop: AbortSignal): Promise<void> {
     try {
       await attempt(queued, stop);
     } catch (error) {
@@ -240,8 +246,9 @@ export function createTurns(seams: TurnSeams): Turns {
   return {
     queue: {
       name: "turns",
-      claim: (limit, now) => store.claimTurns({ now, lease: LEASE, limit, channels: seams.runnable() }),
-      nextDue: () => store.nextTurnDue(seams.runnable()),
+      claim: (limit, now) =>
+        store.claimTurns({ now, lease: LEASE, limit, channels: seams.runnable(), held: slots.held() }),
+      nextDue: () => store.nextTurnDue(seams.runnable(), slots.full()),
       run,
     },
     cancel(key, reason, address) {

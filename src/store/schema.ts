@@ -190,8 +190,9 @@ export const turns = sqliteTable(
     // At most one turn of a key runs, whatever the code above believes.
     uniqueIndex("turns_running").on(table.key).where(sql`${table.state} = 'running'`),
     index("turns_lease").on(table.leaseUntil).where(sql`${table.state} = 'running'`),
+    // By agent, so that what waits for one is not looked through for another's.
     index("turns_due")
-      .on(table.channel, table.dueAt)
+      .on(table.channel, table.agent, table.dueAt)
       .where(sql`${table.state} = 'queued' and ${table.head} = 1`),
     index("turns_suspect")
       .on(table.channel, table.dueAt)

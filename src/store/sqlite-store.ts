@@ -262,7 +262,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     knownSids: (sids) => read(() => new Set(sids.filter((sid) => messages.inboundId(sid) !== undefined))),
 
     claimTurns: (claim) => write(() => turns.claim(claim)),
-    nextTurnDue: (channels) => read(() => turns.nextDue(channels)),
+    nextTurnDue: (channels, full = []) => read(() => turns.nextDue(channels, full)),
     extendTurns: (turnIds, until) => write(() => turns.extend(turnIds, until)),
     releaseTurn: (turnId) => write(() => turns.release(turnId)),
     replayText: (request) => write(() => replay(request)),

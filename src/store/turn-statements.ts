@@ -92,46 +92,6 @@ export function prepareTurns(db: Db) {
     .where(is(turns.seq, "seq"))
     .prepare();
   const byId: Read<{ id: string }, TurnRow> = db.select().from(turns).where(is(turns.id, "id")).prepare();
-  const due: Read<{ channel: string; now: number; limit: number }, TurnRow> = db
-    .select()
-    .from(turns)
-    .where(
-      and(
-        sql`${turns.state} = 'queued' and ${turns.head} = 1 and ${turns.crashes} < ${SUSPECT_AFTER}`,
-        is(turns.channel, "channel"),
-        lte(turns.dueAt, param("now")),
-        sql`not exists (select 1 from ${turns} as running where running.key = ${turns.key}
-          and running.state = 'running')`,
-      ),
-    )
-    .orderBy(asc(turns.dueAt), upTo("limit", asc(turns.seq)))
-    .prepare();
-  const suspect: Read<{ channel: string; now: number }, TurnRow> = db
-    .select()
-    .from(turns)
-    .where(
-      and(
-        // Spelt out, so that the index on suspects is used.
-        sql`${turns.state} = 'queued' and ${turns.head} = 1 and ${turns.crashes} >= ${sql.raw(String(SUSPECT_AFTER))}`,
-        is(turns.channel, "channel"),
-        lte(turns.dueAt, param("now")),
-        sql`not exists (select 1 from ${turns} as running where running.key = ${turns.key}
-          and running.state = 'running')`,
-      ),
-    )
-    .orderBy(asc(turns.dueAt))
-    .prepare();
-  const runningSuspect: Read<Record<string, never>, { seq: number }> = db
-    .select({ seq: turns.seq })
-    .from(turns)
-    .where(sql`${turns.state} = 'running' and ${turns.crashes} >= ${SUSPECT_AFTER}`)
-    .prepare();
-  const firstDue: Read<{ channel: string }, { dueAt: number }> = db
-    .select({ dueAt: turns.dueAt })
-    .from(turns)
-    .where(and(sql`${turns.state} = 'queued' and ${turns.head} = 1`, is(turns.channel, "channel")))
-    .orderBy(asc(turns.dueAt))
-    .prepare();
   const lapsed: Read<{ now: number; limit: number }, TurnRow> = db
     .select()
     .from(turns)
@@ -266,10 +226,6 @@ export function prepareTurns(db: Db) {
     recent,
     join,
     byId,
-    due,
-    suspect,
-    runningSuspect,
-    firstDue,
     lapsed,
     firstLapse,
     running,

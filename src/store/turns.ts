@@ -2,7 +2,7 @@ import { redactAddress } from "../address.ts";
 import { turnDueAt } from "../conversation.ts";
 import { AppError, type Explained } from "../errors.ts";
 import type { InboundState, NewOutbound } from "../message.ts";
-import type { Claim, FinishTurn, JoinConversation, QueueTurn } from "../store.ts";
+import type { FinishTurn, JoinConversation, QueueTurn, TurnClaim } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
 import { type JournalEntry, sum, type TokenUsage } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_CRASHES, MAX_TURN_TEXTS, type Turn, type TurnState } from "../turn.ts";
@@ -13,6 +13,7 @@ import type { MessageRow, Messages, Place } from "./messages.ts";
 import { earliest, type Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, encoded } from "./statement.ts";
+import { createTurnClaims } from "./turn-claims.ts";
 import { prepareTurns, type TurnRow } from "./turn-statements.ts";
 import type { Usage } from "./usage.ts";
 
@@ -26,12 +27,12 @@ export interface Turns {
   queueTask(turn: QueueTask): void;
   /** Answers the conversation, which has gone on at that time. */
   enterConversation(join: JoinConversation): string;
-  claim(claim: Claim): readonly ClaimedTurn[];
+  claim(claim: TurnClaim): readonly ClaimedTurn[];
   /** Queues a turn again that was cut by a clean stop: no crash. */
   release(turnId: string): void;
   /** A fresh turn for one text, which no other joins; due at once. */
   queueAlone(text: number, turn: QueueTurn): void;
-  nextDue(channels: readonly string[]): number | undefined;
+  nextDue(channels: readonly string[], full: readonly string[]): number | undefined;
   extend(turnIds: readonly string[], until: number): void;
   hold(channel: string): void;
   finish(finish: FinishTurn): boolean;
@@ -70,10 +71,6 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     recent,
     join,
     byId,
-    due,
-    suspect,
-    runningSuspect,
-    firstDue,
     lapsed,
     firstLapse,
     running,
@@ -90,6 +87,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     journal,
     write,
   } = prepareTurns(db);
+  const claims = createTurnClaims(db);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
   function conversationFor(turn: JoinConversation): string {
@@ -172,16 +170,6 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     // Whoever runs it sets it aside; only what cannot even be set aside there ends here.
     if (row.crashes < 2 * MAX_TURN_CRASHES) requeue.run({ seq: row.seq, crashes: 1 });
     else conclude(row, { turn: "failed", texts: "failed", error: SET_ASIDE }, now);
-  }
-
-  /** Those due, by when they became so, with at most one of those that may have crashed the service. */
-  function candidates({ now, limit, channels }: Claim): readonly TurnRow[] {
-    const rows = channels.flatMap((channel) => due.all({ channel, now, limit }));
-    const suspects =
-      runningSuspect.get({}) === undefined
-        ? channels.flatMap((channel) => suspect.get({ channel, now }) ?? []).slice(0, 1)
-        : [];
-    return [...suspects, ...rows.sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq)];
   }
 
   function begin(turn: QueueTurn, conversationId: string, floor: number, texts: number): number {
@@ -308,7 +296,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       for (const row of lapsed.all({ now, limit: LOOKED_AT })) requeueOne(row, now);
       const keys = new Set<string>();
       const claimed: ClaimedTurn[] = [];
-      for (const row of candidates(claim)) {
+      for (const row of claims.due(claim)) {
         if (claimed.length === limit) break;
         if (keys.has(row.key)) continue; // a shared conversation with turns in two channels
         keys.add(row.key);
@@ -321,10 +309,8 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       const row = byId.get({ id: turnId });
       if (row?.state === "running") requeue.run({ seq: row.seq, crashes: 0 });
     },
-    nextDue(channels) {
-      const times = channels.map((channel) => firstDue.get({ channel })?.dueAt);
-      times.push(firstLapse.get({})?.leaseUntil ?? undefined);
-      return earliest(times);
+    nextDue(channels, full) {
+      return earliest([claims.next(channels, full), firstLapse.get({})?.leaseUntil ?? undefined]);
     },
     extend(turnIds, leaseUntil) {
       for (const id of turnIds) extend.run({ id, leaseUntil });
