@@ -53,6 +53,7 @@ export function createPublicApp(seams: PublicSeams): {
   const app = new Hono();
   const forgeries = createSparse(seams.clock, LOG_INTERVAL);
   const failures = createSparse(seams.clock, LOG_INTERVAL);
+  const proxied = createSparse(seams.clock, LOG_INTERVAL);
   app.use(plainData);
   for (const base of new Set(["", seams.prefix])) {
     app.on(["GET", "HEAD"], `${base}/healthz`, (c) => c.text("ok"));
@@ -125,7 +126,9 @@ export function createPublicApp(seams: PublicSeams): {
         (name) => PROXY_HEADERS.test(name) || BROWSER_HEADERS.test(name),
       );
       if (telling === undefined && LOOPBACK_HOST.test(host)) return undefined;
-      seams.log.warn("webhook.proxied", { channel: channel.id, header: telling ?? "host" });
+      const line = proxied(channel.id);
+      if (line !== undefined)
+        seams.log.warn("webhook.proxied", { channel: channel.id, header: telling ?? "host", ...line });
       return refuse(
         403,
         "insecure_no_signature takes only requests of this machine, not of proxies or pages.",

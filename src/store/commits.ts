@@ -22,6 +22,8 @@ export interface Commits {
 export interface CommitOptions {
   /** Most writes of one commit, so that a flood does not keep the event loop for too long. */
   readonly limit?: number;
+  /** Called before anything is written; what it throws, the commit is lost by. */
+  readonly demand?: () => void;
   /** Called as the last of what is kept or undone together, to write what was gathered. */
   readonly gathered?: () => void;
   /** Called when what was gathered since is undone with the rest. */
@@ -47,7 +49,7 @@ interface Job {
  */
 export function createCommits(client: Database.Database, options: CommitOptions = {}): Commits {
   const { limit = 256, onCommit = () => {}, onFailure = () => {}, onRecovery = () => {} } = options;
-  const { gathered = () => {}, undone = () => {} } = options;
+  const { demand = () => {}, gathered = () => {}, undone = () => {} } = options;
   const changes = client.prepare<[], number>("SELECT total_changes()").pluck();
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
@@ -79,6 +81,7 @@ export function createCommits(client: Database.Database, options: CommitOptions 
     const before = refused === undefined ? 0 : changes.get();
     try {
       if (client.inTransaction) rollback.run(); // a rollback that failed before
+      demand();
       settle = runTogether(jobs) ?? runApart(jobs);
       commit.run();
     } catch (error) {

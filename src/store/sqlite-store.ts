@@ -20,6 +20,7 @@ import { createDoubts } from "./doubts.ts";
 import { openDrizzle } from "./drizzle.ts";
 import { createEvents, type Referents } from "./events.ts";
 import { demandRoom, isDiskFailure, unavailable } from "./failure.ts";
+import { createInPlace } from "./in-place.ts";
 import { createJudgements, settleJudgement } from "./judgements.ts";
 import { createLooks } from "./looks.ts";
 import { createMessageList, messageOf } from "./message-list.ts";
@@ -76,6 +77,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
   const db: Db = openDrizzle(client);
   const checkpoints = createCheckpoints(client, clock, log);
   const commits = createCommits(client, {
+    demand: createInPlace(client.name),
     gathered: () => usage.write(),
     undone: () => usage.forget(),
     onCommit() {

@@ -102,6 +102,23 @@ describe("a body whose length is unclear", () => {
     }
   });
 
+  test("and that is cut off is nobody's failure: no line of the log for each of a hundred", async () => {
+    const lines = () => victim.process.stderr().split("\n").length;
+    const before = lines();
+    const cut = async (url: string, line: string, ...headers: readonly string[]) => {
+      const request = head(url, line, ...headers, "Content-Length: 1000");
+      // Hung up on once it has been read, and waits for the rest.
+      await speak(url, [request, "abc"], { patience: 10 });
+    };
+    for (let n = 0; n < 40; n++) {
+      await cut(victim.publicUrl, WEBHOOK, FORM);
+      await cut(victim.adminUrl, "POST /session", "Content-Type: application/json");
+      await cut(victim.adminUrl, "POST /api/v1/notify", BEARER, "Content-Type: application/json");
+    }
+    expect(await answers(victim)).toBe(true);
+    expect(lines() - before).toBeLessThan(5);
+  });
+
   test("is refused where its chunks are none", async () => {
     for (const chunk of ["FFFFFFFFFFFFFFFFF\r\nabc", "-1\r\nabc", "zz\r\nabc", "5;\u0000\r\nabcde\r\n"]) {
       const found = await statuses(

@@ -60,6 +60,26 @@ describe("a line of the log", () => {
     expect(refused().at(-1)?.fields.more).toBe(170);
   });
 
+  test("is not written for each of a hundred requests that come through a proxy to an unsigned channel", async () => {
+    const clock = manualClock();
+    service = await startService({
+      clock,
+      config: { channels: { sms: { ...SMS, allow_all_senders: true, insecure_no_signature: true } } },
+    });
+    const running = service;
+    const ask = () =>
+      running.webhook(inboundParameters(running), {
+        signature: null,
+        headers: { "X-Forwarded-For": "203.0.113.9" },
+      });
+    const refused = () => running.logs.filter(({ event }) => event === "webhook.proxied");
+    for (let n = 0; n < 100; n++) expect((await ask()).status).toBe(403);
+    expect(refused()).toHaveLength(1);
+    await clock.advance(61_000);
+    await ask();
+    expect(refused().at(-1)?.fields.more).toBe(99);
+  });
+
   test("holds nothing of a text, no whole number and no token, whatever is sent where", async () => {
     service = await startService({ config: { channels: { sms: { ...SMS, allow_all_senders: true } } } });
     const running = service;
