@@ -7,6 +7,7 @@ import type { CancelTimer, Clock } from "./clock.ts";
 import { AppError } from "./errors.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
+import { namedChannel } from "./named-channel.ts";
 import type { Pairing } from "./pairing.ts";
 import type { ChannelSettings, Sender, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -77,9 +78,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
   let stopped = false;
 
   function settingsOf(channel: string): ChannelSettings {
-    const settings = seams.settings().channels[channel];
-    if (settings === undefined) throw new AppError("not_found", `There is no channel ${channel}.`);
-    return settings;
+    return namedChannel(seams.settings(), channel);
   }
 
   function entryOf(channel: string): Entry {

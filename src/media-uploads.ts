@@ -2,6 +2,7 @@ import { AppError } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import { MAX_MEDIA_BYTES, MEDIA_TYPES, type MediaShelf, sniffMedia } from "./media.ts";
+import { namedChannel } from "./named-channel.ts";
 import type { Settings } from "./settings.ts";
 
 /** A file that can now be sent as one of `media_urls`. */
@@ -33,11 +34,9 @@ export function createMediaUploads(seams: {
 }): MediaUploads {
   /** A simulated carrier runs inside and fetches from the listener itself; a real one needs the public URL. */
   function baseUrl(channel: string | undefined): string {
-    const { channels, server } = seams.settings();
-    const chosen = channel === undefined ? undefined : channels[channel];
-    if (channel !== undefined && chosen === undefined)
-      throw new AppError("not_found", `There is no channel ${channel}.`);
-    const served = chosen === undefined ? Object.values(channels) : [chosen];
+    const settings = seams.settings();
+    const { channels, server } = settings;
+    const served = channel === undefined ? Object.values(channels) : [namedChannel(settings, channel)];
     const simulated = served.every(({ provider }) => provider === "simulator");
     const base = simulated ? seams.listener() : server.publicUrl;
     if (base === undefined)

@@ -9,6 +9,7 @@ import { carrierFindings, type Finding } from "./finding.ts";
 import { openHome } from "./home.ts";
 import type { NewId } from "./ids.ts";
 import type { DeliveryState, Message, MessageEvent } from "./message.ts";
+import { namedChannel } from "./named-channel.ts";
 import type { PairedAddress } from "./pairing.ts";
 import type { PolicyDecision, PolicyEngine, PolicyInfo } from "./policy.ts";
 import { checkPolicy, type PolicyCheck } from "./policy-check.ts";
@@ -113,9 +114,7 @@ export function createOperator(seams: OperatorSeams): Operator {
   const localDay = createLocalDays(() => seams.settings().timezone);
 
   function settingsOf(channel: string): ChannelSettings {
-    const settings = seams.settings().channels[channel];
-    if (settings === undefined) throw new AppError("not_found", `There is no channel ${channel}.`);
-    return settings;
+    return namedChannel(seams.settings(), channel);
   }
 
   const view = (settings: ChannelSettings) => channelView(settings, channels);

@@ -1,6 +1,7 @@
 import { isSendable } from "./address.ts";
 import type { Channels } from "./channels.ts";
 import { AppError } from "./errors.ts";
+import { unknownChannel } from "./named-channel.ts";
 import type { Settings } from "./settings.ts";
 import { MAX_BODY } from "./text.ts";
 
@@ -27,7 +28,7 @@ export function checkSend(command: SendCommand, seams: SendCheckSeams): SendComm
   if (!known.includes(command.channel))
     problems.push({
       path: "channel",
-      message: `There is no channel ${command.channel}; there is: ${known.join(", ")}.`,
+      message: unknownChannel(command.channel, known),
     });
   if (!isSendable(command.to))
     problems.push({

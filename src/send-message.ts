@@ -6,6 +6,7 @@ import type { Explained } from "./errors.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import { channelsOf } from "./loop.ts";
+import { unknownChannel } from "./named-channel.ts";
 import { allows, type PolicyDecision, type PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -99,7 +100,10 @@ export function createSendMessage(seams: SendMessageSeams): Tool {
     if (found !== undefined) return found;
     const sending = Object.values(channels).filter(({ mode }) => mode === "message");
     throw new ToolFailure(
-      `There is no channel ${name}; there is: ${sending.map(({ id }) => id).join(", ")}.`,
+      unknownChannel(
+        name,
+        sending.map(({ id }) => id),
+      ),
     );
   }
 

@@ -2,7 +2,7 @@ import type { CancelTimer, Clock } from "./clock.ts";
 import { AppError, type Problem } from "./errors.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
 import type { Log } from "./log.ts";
-import { nearest } from "./nearest.ts";
+import { unknownChannel } from "./named-channel.ts";
 import type { Settings } from "./settings.ts";
 import { createThrottle } from "./throttle.ts";
 import { ADMIN, type Caller, demandEverywhere, type Scope } from "./token.ts";
@@ -183,11 +183,7 @@ function check({ scopes, channels, expiresAt }: NewToken, known: readonly string
     problems.push({ path: "channels", message: "Name at least one, or leave it out for all." });
   for (const [index, channel] of (channels ?? []).entries()) {
     if (known.includes(channel)) continue;
-    const near = nearest(channel, known);
-    problems.push({
-      path: `channels.${index}`,
-      message: `There is no channel ${channel}${near === undefined ? `; there is: ${known.join(", ")}` : `; did you mean ${near}?`}`,
-    });
+    problems.push({ path: `channels.${index}`, message: unknownChannel(channel, known) });
   }
   if (expiresAt !== undefined && expiresAt <= now)
     problems.push({ path: "expires_at", message: "This is in the past." });

@@ -2,6 +2,7 @@ import { addressKind } from "./address.ts";
 import type { Category } from "./annotation.ts";
 import { parseDuration } from "./duration.ts";
 import { AppError, type Problem } from "./errors.ts";
+import { unknownChannel } from "./named-channel.ts";
 import { nearest } from "./nearest.ts";
 import type { Settings } from "./settings.ts";
 import type { NewWatch } from "./signals.ts";
@@ -183,11 +184,7 @@ function readChannel(reader: Reader, { settings, caller }: WaitContext): string 
     return known[0];
   }
   if (!known.includes(named)) {
-    const near = nearest(named, known);
-    reader.wrong(
-      "channel",
-      `There is no channel ${named}; ${near ? `write ${near}` : `there is: ${known.join(", ")}`}.`,
-    );
+    reader.wrong("channel", unknownChannel(named, known));
     return undefined;
   }
   if (settings.channels[named]?.inbound === "none")

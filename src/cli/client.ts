@@ -37,7 +37,7 @@ export async function call<T>(
   options: CallOptions = {},
 ): Promise<T> {
   const { status, text } = await request(target, method, path, options);
-  if (status < 200 || status > 299) throw new ServiceRefusal(status, refusal(target, status, text));
+  if (status < 200 || status > 299) throw refusal(target, status, text);
   const parsed = schema.safeParse(text === "" ? undefined : json(text));
   if (!parsed.success)
     throw new CliError(
@@ -55,8 +55,10 @@ export class ServiceRefusal extends CliError {
     /** The HTTP status. */
     readonly status: number,
     message: string,
+    /** Whether the answer names a field whose value is wrong. */
+    namesField = false,
   ) {
-    super(INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, message);
+    super(namesField || INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, message);
   }
 }
 
@@ -95,16 +97,20 @@ async function request(
 }
 
 /** A problem+json in a few lines; anything else by its status. */
-function refusal(target: Target, status: number, text: string): string {
+function refusal(target: Target, status: number, text: string): ServiceRefusal {
   const parsed = problemSchema.safeParse(json(text));
-  if (!parsed.success) return `What listens at ${target.url} answered ${status}; is it the admin address?`;
+  if (!parsed.success)
+    return new ServiceRefusal(
+      status,
+      `What listens at ${target.url} answered ${status}; is it the admin address?`,
+    );
   const { title, detail, fix, errors } = parsed.data;
   const lines = [detail ?? title ?? `The service answered ${status}.`];
   for (const error of errors ?? []) lines.push(`  ${error.path}: ${error.message}`);
   if (status === 401)
     lines.push("  Give the right one with --token, or name the config file the service runs with.");
   else if (fix !== undefined) lines.push(`  ${fix}`);
-  return lines.join("\n");
+  return new ServiceRefusal(status, lines.join("\n"), (errors ?? []).length > 0);
 }
 
 function json(text: string): unknown {

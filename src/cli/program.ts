@@ -31,12 +31,16 @@ function isPlainStart(argv: readonly string[]): boolean {
 }
 
 function withVerbs(verbs: readonly ((program: Command) => void)[]): Command {
-  const program = new Command("sms-agent")
+  const program: Command = new Command("sms-agent")
     .description("One self-hosted binary that gives a phone number an agent.")
     .version(VERSION, "-V, --version", "print the version number")
     .option("-c, --config <file>", "the configuration", "sms.yaml")
     .helpOption("-h, --help", "show help, with an example; every command has its own")
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Not those of a verb above it: `messages resend` has nothing to do with how `messages` lists.
+      visibleGlobalOptions: () => [...program.options],
+    })
     .configureOutput({
       writeOut: (text) => stdout.line(text.trimEnd()),
       writeErr: (text) => stderr.line(text.trimEnd()),

@@ -22,6 +22,8 @@ const VERBS = [
   "version",
 ];
 
+const NESTED = ["policy list", "policy check", "messages resend"];
+
 let sandbox: Sandbox;
 let service: ServiceProcess;
 
@@ -63,13 +65,20 @@ describe("help", () => {
     const commands = stdout.slice(stdout.indexOf("\nCommands:\n"), stdout.indexOf("\nExamples:\n"));
     const verbs = [...commands.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "");
     expect(verbs).toEqual(expect.arrayContaining([...VERBS]));
-    for (const verb of [...verbs.filter((verb) => verb !== "help"), "policy list", "policy check"]) {
+    for (const verb of [...verbs.filter((verb) => verb !== "help"), ...NESTED]) {
       const [code, help, stderr] = await run(...verb.split(" "), "--help");
       expect([verb, code, stderr]).toEqual([verb, 0, ""]);
       expect(help).toStartWith(`Usage: sms-agent ${verb}`);
       expect(help.slice(help.search(/\nExamples?:\n/))).toContain(`sms-agent ${verb}`);
     }
   }, 60_000);
+
+  test("of a verb under another shows the options that it takes, and not those of the other", async () => {
+    const [, help] = await run("messages", "resend", "--help");
+    expect(help).toContain("--idempotency-key");
+    expect(help).toContain("--config");
+    expect(help).not.toMatch(/--(cursor|limit|route)/);
+  }, 30_000);
 });
 
 describe("what is wrong in a command line ends with exit code 2, says what, and points to the help", () => {
@@ -196,7 +205,25 @@ describe("a running service", () => {
       'The message cannot be sent as given.\n  to: Write the number in E.164 form, "+15551234567" or "whatsapp:+15551234567".\n',
     ]);
     expect(await run("messages", "msg_nothing")).toEqual([1, "", "There is no message msg_nothing.\n"]);
-    expect(await run("pair", "fax")).toEqual([1, "", "There is no channel fax.\n"]);
+    for (const verb of [
+      ["pair", "fax"],
+      ["mode", "fax", "signal"],
+      ["addresses", "fax"],
+      ["messages", "--channel", "fax"],
+      ["policy", "check", "--channel", "fax", "--from", "+15551112222"],
+      ["send", "hi", "--to", "+15551112222", "--channel", "fax", "--media", "./sms.yaml"],
+    ])
+      expect([verb, ...(await run(...verb))]).toEqual([
+        verb,
+        2,
+        "",
+        "There is no channel fax.\n  channel: Write sms.\n",
+      ]);
+    expect(await run("send", "hi", "--to", "+15551112222", "--channel", "fax")).toEqual([
+      2,
+      "",
+      "The message cannot be sent as given.\n  channel: There is no channel fax; write sms.\n",
+    ]);
     expect(await run("addresses", "--revoke", "+15551112222")).toEqual([
       1,
       "",

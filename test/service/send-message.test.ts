@@ -211,7 +211,7 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
   test("through a channel that only receives, or that is not there", async () => {
     await start();
     expect(await told({ to: "Anna", text: "x", channel: "codes" })).toContain("only receives");
-    expect(await told({ to: "Anna", text: "x", channel: "nowhere" })).toContain("there is: sms, work");
+    expect(await told({ to: "Anna", text: "x", channel: "nowhere" })).toContain("write one of sms, work");
     expect(await told({ to: "Anna", text: "x", channel: "__proto__" })).toContain("There is no channel");
   });
 

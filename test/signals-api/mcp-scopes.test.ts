@@ -99,7 +99,7 @@ for (const [name, connect] of Object.entries(GENERATIONS)) {
       expect(structured?.items).toMatchObject([{ id: "codes" }]);
       expect((await call("reader of codes", "list_messages", { channel: "sms" })).failed).toBe(true);
       expect((await call("waiter of codes", "await_signal", { channel: "sms" })).text).toContain(
-        "There is no channel sms; there is: codes.",
+        "There is no channel sms; write codes.",
       );
     });
 

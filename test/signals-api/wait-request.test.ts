@@ -170,7 +170,7 @@ describe("a request to wait", () => {
       "channel: This token is limited to channels; write one of sms, codes.",
     ]);
     expect(problems("await", { channel: "shout" }, { caller: one })).toEqual([
-      "channel: There is no channel shout; there is: codes.",
+      "channel: There is no channel shout; write codes.",
     ]);
   });
 
