@@ -19,11 +19,10 @@ export interface PlanSeams {
   /** What is configured already; undefined for a new file. */
   readonly present: Settings | undefined;
   /** The numbers of an account, or why they cannot be had. */
-  readonly numbersOf: (
-    account: TwilioAccount,
-  ) => Promise<
+  readonly numbersOf: (account: TwilioAccount) => Promise<
     | { readonly kind: "ok"; readonly numbers: readonly string[] }
-    | { readonly kind: "failed"; readonly reason: string; readonly fix: string }
+    /** `refused`: the credentials are wrong. */
+    | { readonly kind: "refused" | "failed"; readonly reason: string; readonly fix: string }
   >;
   /** Where Twilio's API is, when not at Twilio's own address. */
   readonly apiUrl: string;
@@ -157,14 +156,18 @@ async function askAccount(
             messagingUrl: apiUrl.replace("//api.twilio.com", "//messaging.twilio.com"),
           };
     const found = await numbersOf(account);
-    if (found.kind === "failed") ask.tell(`${found.reason}. ${found.fix}`);
+    if (found.kind === "refused" && !reuse) ask.tell(REFUSED);
+    else if (found.kind !== "ok") ask.tell(`${found.reason}. ${found.fix}`);
     else if (found.numbers.length === 0) ask.tell("The account has no number that can do SMS.");
-    const doubtful = found.kind === "failed" && !reuse;
+    const doubtful = found.kind !== "ok" && !reuse;
     if (doubtful && !(await ask.confirm("Go on with these credentials all the same?", false))) continue;
     if (!reuse) secrets.push({ name: tokenFile(name), secret: account.authToken });
     return { account, own: !reuse, numbers: found.kind === "ok" ? found.numbers : [] };
   }
 }
+
+const REFUSED =
+  "Twilio refused these credentials. Check that the SID and the token are of the same account (a subaccount has a token of its own), that they are the live ones and not the test credentials, that both were copied whole, and that the token has not been replaced since.";
 
 const PROVIDERS: readonly Option<"local" | "openai" | "anthropic" | "http" | "echo">[] = [
   { value: "local", label: "A model on this network", hint: "Ollama, llama.cpp, vLLM, LM Studio …" },

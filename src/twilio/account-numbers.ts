@@ -9,6 +9,8 @@ import { accountUrl } from "./urls.ts";
 export type AccountNumbers =
   /** E.164, those that can do SMS. */
   | { readonly kind: "ok"; readonly numbers: readonly string[] }
+  /** The account's own credentials were not accepted. */
+  | { readonly kind: "refused"; readonly reason: string; readonly fix: string }
   | { readonly kind: "failed"; readonly reason: string; readonly fix: string };
 
 /** The numbers of an account that can send and receive SMS. Never rejects. */
@@ -31,8 +33,10 @@ export async function accountNumbers(
     10,
     signal,
   );
-  if (answer.kind === "refused")
-    return { kind: "failed", reason: answer.error.meaning, fix: answer.error.fix };
+  if (answer.kind === "refused") {
+    const { meaning, fix } = answer.error;
+    return { kind: answer.status === 401 ? "refused" : "failed", reason: meaning, fix };
+  }
   if (answer.kind !== "ok") return { kind: "failed", reason: answer.reason, fix: answer.fix };
   const { items } = parseRows(answer.value.rows, numberShape);
   const able = items.filter(({ capabilities }) => capabilities.sms !== false);

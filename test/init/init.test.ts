@@ -111,7 +111,8 @@ describe("on a fresh machine", () => {
     });
     await init(config, carrier.url, ask);
     expect(told[0]).toContain("34 characters");
-    expect(told[1]).toMatch(/credential|token/i);
+    expect(told[1]).toStartWith("Twilio refused these credentials. Check that ");
+    expect(told[1]).not.toContain("sms.yaml");
     expect(settings().channels.sms?.account.authToken).toBe(AUTH_TOKEN);
   });
 
