@@ -312,6 +312,7 @@ CREATE TABLE `turns` (
 	`not_before` integer NOT NULL,
 	`due_at` integer NOT NULL,
 	`task` text,
+	`split_from` text,
 	`lease_until` integer,
 	`ended_at` integer,
 	`error` text,

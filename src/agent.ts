@@ -50,6 +50,8 @@ export interface TurnRequest {
   readonly meanwhile?: readonly ChatMessage[];
   /** What began the turn, where no text did. */
   readonly task?: "reminder" | "schedule";
+  /** An earlier turn whose text this is, among others: the agent may have worked on it under that id. */
+  readonly splitFrom?: string;
   /** Absent where the caller gives none; then the agent only talks. */
   readonly tools?: TurnTools;
   /** IANA name. */

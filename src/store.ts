@@ -267,6 +267,20 @@ export interface TurnStore {
    * `lastAt`. Does nothing and answers false when the turn is no longer running (cancelled meanwhile).
    */
   finishTurn(finish: FinishTurn): Promise<boolean>;
+  /**
+   * Ends a running turn as failed, and gives these of its texts a turn each: next in the conversation, in their order,
+   * and before what was texted since. False when it is no longer running.
+   */
+  splitTurn(split: SplitTurn): Promise<boolean>;
+}
+
+export interface SplitTurn extends Pick<FinishTurn, "turnId" | "rerouted" | "at"> {
+  /** Oldest first, each with the id of its new turn. */
+  readonly parts: readonly { readonly messageId: string; readonly turnId: string }[];
+  /** Crashes that each new turn begins with. */
+  readonly crashes: number;
+  /** What is told of the turn that is split. */
+  readonly error: Explained;
 }
 
 export interface ReplayText {

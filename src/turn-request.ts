@@ -64,6 +64,7 @@ export async function turnRequest(
       ? {}
       : { meanwhile: meanwhile.map(({ role, text, media }) => ({ role, text, media })) }),
     ...(turn.task === undefined ? {} : { task: turn.task.kind }),
+    ...(turn.splitFrom === undefined ? {} : { splitFrom: turn.splitFrom }),
     ...(tools === undefined ? {} : { tools }),
     timezone: seams.settings().timezone,
     now: clock.now(),

@@ -27,6 +27,8 @@ export interface Turn {
   readonly held: boolean;
   /** What it is to do, where no text began it. */
   readonly task?: TurnTask;
+  /** The turn its text was in before, with others, over which the service died: agents were given it by that id. */
+  readonly splitFrom?: string;
   readonly createdAt: number;
 }
 

@@ -9,6 +9,7 @@ import type { ChannelSettings, Settings } from "./settings.ts";
 import type { FinishTurn, HeldReply, Store } from "./store.ts";
 import { type ClaimedTurn, MAX_TURN_CRASHES, type Turn } from "./turn.ts";
 import { type CheckSeams, checkAgain } from "./turn-check.ts";
+import { isolate } from "./turn-isolation.ts";
 import { addressed, type TurnReplySeams } from "./turn-reply.ts";
 import { type TurnRequestSeams, turnRequest } from "./turn-request.ts";
 import { createTurnSlots } from "./turn-slots.ts";
@@ -100,7 +101,10 @@ export function createTurns(seams: TurnSeams): Turns {
       if (turn.task?.kind === "schedule") seams.onUndone(turn.task.name);
       return;
     }
-    if (turn.crashes >= MAX_TURN_CRASHES) return fail(claimed, channel, new Crashed(turn.crashes), rerouted);
+    if (turn.crashes >= MAX_TURN_CRASHES) {
+      if (await kept(() => isolate(claimed, allowed, rerouted, seams))) return;
+      return fail(claimed, channel, new Crashed(turn.crashes, allowed.length), rerouted);
+    }
     const started = clock.now();
     const abort = new AbortController();
     const key = keyOf(claimed, channel, allowed[0]?.paired ?? false);
@@ -263,7 +267,10 @@ const APOLOGY = "Sorry, something went wrong and I could not answer. Please try 
 
 /** The service died whenever this turn was run. */
 class Crashed extends Error {
-  constructor(readonly times: number) {
+  constructor(
+    readonly times: number,
+    readonly texts: number,
+  ) {
     super(`the service died ${times} times while this was run`);
   }
 }
@@ -276,7 +283,7 @@ function kindOf(error: unknown): string {
 function failureOf({ agent }: Turn, error: unknown): Explained {
   if (error instanceof Crashed)
     return {
-      meaning: `The service died ${error.times} times while the agent ${agent} worked on this, so it is not tried any more.`,
+      meaning: `The service died ${error.times} times while the agent ${agent} worked on this, so it is not tried any more.${error.texts > 1 ? TOGETHER : ""}`,
       fix: `See the log for what ended the service. ${AGAIN}`,
     };
   const cause = error instanceof AgentFailure ? error.message : "internal error, see the log";
@@ -288,6 +295,8 @@ function failureOf({ agent }: Turn, error: unknown): Explained {
   };
 }
 
+const TOGETHER =
+  " It is one of several texts for which tools were called together, so they are not tried one by one.";
 const AGAIN = "Once that is mended, sms-agent messages resend ID has the agent try it again.";
 
 const GONE: Explained = {

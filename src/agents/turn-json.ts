@@ -3,11 +3,13 @@ import type { Media } from "../message.ts";
 
 /**
  * One turn as `http` agents get it in the body and `command` agents on stdin. A contract with programs of
- * others: fields may be added, none may change. `label` is absent when the sender's phone has no name.
+ * others: fields may be added, none may change. `label` is absent when the sender's phone has no name, `split_from` but in
+ * a turn for one text of an earlier one.
  */
 export function turnJson(request: TurnRequest): string {
   return JSON.stringify({
     turn_id: request.turnId,
+    split_from: request.splitFrom,
     channel: request.channel,
     agent: request.agent,
     conversation_id: request.conversationId,

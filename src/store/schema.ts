@@ -179,6 +179,8 @@ export const turns = sqliteTable(
     dueAt: integer("due_at").notNull(),
     /** What it is to do, where no text began it. */
     task: json<TurnTask>("task"),
+    /** The turn whose texts were given a turn each, of which this is one. */
+    splitFrom: text("split_from"),
     leaseUntil: integer("lease_until"),
     endedAt: integer("ended_at"),
     error: json<Explained>("error"),

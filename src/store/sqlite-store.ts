@@ -274,6 +274,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
     resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
     finishTurn: (finish) => write(() => turns.finish(finish), "turn"),
+    splitTurn: (split) => write(() => turns.split(split), "turn"),
 
     askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),
     expireConfirmations: (now) => write(() => confirmations.expire(now)),

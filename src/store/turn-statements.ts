@@ -12,11 +12,14 @@ export const SUSPECT_AFTER = 2;
 
 export type TurnRow = typeof turns.$inferSelect;
 
+/** Makes a turn that waits; `head` follows from those of its key that have not ended. */
+export type TurnInsert = Write<{
+  [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt" | "crashes">]?: TurnRow[Column];
+}>;
+
 /** The statements of the turn queue; `turns.ts` says when each is run. */
 export function prepareTurns(db: Db) {
-  const insert: Write<{
-    [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt" | "crashes">]?: TurnRow[Column];
-  }> = db
+  const insert: TurnInsert = db
     .insert(turns)
     .values({
       id: param("id"),

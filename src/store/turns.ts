@@ -2,7 +2,7 @@ import { redactAddress } from "../address.ts";
 import { turnDueAt } from "../conversation.ts";
 import { AppError, type Explained } from "../errors.ts";
 import type { InboundState, NewOutbound } from "../message.ts";
-import type { FinishTurn, JoinConversation, QueueTurn, TurnClaim } from "../store.ts";
+import type { FinishTurn, JoinConversation, QueueTurn, SplitTurn, TurnClaim } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
 import { type JournalEntry, sum, type TokenUsage } from "../tool.ts";
 import { type ClaimedTurn, MAX_TURN_CRASHES, MAX_TURN_TEXTS, type Turn, type TurnState } from "../turn.ts";
@@ -14,6 +14,7 @@ import { earliest, type Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, encoded } from "./statement.ts";
 import { createTurnClaims } from "./turn-claims.ts";
+import { createTakeApart } from "./turn-split.ts";
 import { prepareTurns, type TurnRow } from "./turn-statements.ts";
 import type { Usage } from "./usage.ts";
 
@@ -36,6 +37,7 @@ export interface Turns {
   extend(turnIds: readonly string[], until: number): void;
   hold(channel: string): void;
   finish(finish: FinishTurn): boolean;
+  split(split: SplitTurn): boolean;
   journal(turnId: string): readonly JournalEntry[];
   append(turnId: string, entries: readonly JournalEntry[]): void;
   resume(turnId: string, entries: readonly JournalEntry[], at: number): boolean;
@@ -88,6 +90,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     write,
   } = prepareTurns(db);
   const claims = createTurnClaims(db);
+  const takeApart = createTakeApart(db, insert, messages);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
   function conversationFor(turn: JoinConversation): string {
@@ -333,6 +336,15 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       conversations.wentOn(row.conversationId, 0, at);
       return true;
     },
+    split({ turnId, parts, crashes, error, rerouted, at }) {
+      const row = byId.get({ id: turnId });
+      if (row === undefined || row.state !== "running") return false;
+      reroute(row, rerouted, at);
+      takeApart(row, { parts, crashes, at });
+      conclude(row, { turn: "failed", texts: "failed", error }, at);
+      conversations.wentOn(row.conversationId, 0, at);
+      return true;
+    },
     journal(turnId) {
       const row = byId.get({ id: turnId });
       return row === undefined ? [] : entriesOf(row);
@@ -426,6 +438,7 @@ function turnOf(row: TurnRow): Turn {
     crashes: row.crashes,
     held: row.held,
     ...(row.task === null ? {} : { task: row.task }),
+    ...(row.splitFrom === null ? {} : { splitFrom: row.splitFrom }),
     createdAt: row.createdAt,
   };
 }

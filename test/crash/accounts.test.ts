@@ -180,6 +180,10 @@ test("an agent may be asked again under the same turn, and under no other", () =
   };
   expect(rulesOf({ ...one, runs: [run("a", [1]), run("a", [1])] })).toEqual([]);
   expect(rulesOf({ ...one, runs: [run("a", [1]), run("b", [1])] })).toEqual(["run twice"]);
+  expect(rulesOf({ ...one, runs: [run("a", [1]), { ...run("b", [1]), splitFrom: "a" }] })).toEqual([]);
+  expect(rulesOf({ ...one, runs: [run("a", [1]), { ...run("b", [1]), splitFrom: "c" }] })).toEqual([
+    "run twice",
+  ]);
   expect(rulesOf({ ...one, runs: [{ ...run("a", [1]), webhookId: "b" }] })).toEqual(["two ids"]);
 });
 

@@ -179,7 +179,8 @@ export function balance(books: Books): Accounts {
   const turns = new Map<number, Set<string>>();
   for (const run of books.runs) {
     if (run.webhookId !== run.turnId) violated("two ids", `${run.turnId} came as ${run.webhookId}`);
-    for (const number of run.numbers) turns.set(number, (turns.get(number) ?? new Set()).add(run.turnId));
+    const turn = run.splitFrom ?? run.turnId;
+    for (const number of run.numbers) turns.set(number, (turns.get(number) ?? new Set()).add(turn));
   }
   for (const [number, ids] of turns)
     if (ids.size > 1) violated("run twice", `${textOf(number)}: ${[...ids].join(", ")}`, number);

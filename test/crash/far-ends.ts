@@ -6,6 +6,8 @@ import { createModel, type Model } from "./model.ts";
 /** One call of the http agent. */
 export interface Run {
   readonly turnId: string;
+  /** The turn that its text was in before, over which the service died too often. */
+  readonly splitFrom?: string;
   readonly webhookId: string;
   readonly from: string;
   readonly numbers: readonly number[];
@@ -34,7 +36,12 @@ export interface FarEnds {
   close(): Promise<void>;
 }
 
-const TurnBody = z.object({ turn_id: z.string(), from: z.string(), text: z.string() });
+const TurnBody = z.object({
+  turn_id: z.string(),
+  split_from: z.string().optional(),
+  from: z.string(),
+  text: z.string(),
+});
 const EventBody = z.object({
   id: z.string(),
   type: z.string(),
@@ -52,14 +59,15 @@ export function openFarEnds(dice: Dice, moody: number): FarEnds {
   let posts = 0;
 
   async function agent(request: Request): Promise<Response> {
-    const { turn_id: turnId, from, text } = TurnBody.parse(await request.json());
+    const { turn_id: turnId, split_from: splitFrom, from, text } = TurnBody.parse(await request.json());
     const mood =
       moods.get(turnId) ??
       (dice.chance(moody) ? dice.pick(["slow", "slow", "silence", "error_first"] as const) : "reply");
     moods.set(turnId, mood);
     const numbers = numbersIn(text);
     const webhookId = request.headers.get("webhook-id") ?? "";
-    const note = (replied: boolean) => runs.push({ turnId, webhookId, from, numbers, replied });
+    const split = splitFrom === undefined ? {} : { splitFrom };
+    const note = (replied: boolean) => runs.push({ turnId, webhookId, from, numbers, replied, ...split });
     if (mood === "error_first" && !failed.has(turnId)) {
       failed.add(turnId);
       note(false);

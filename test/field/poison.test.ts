@@ -84,3 +84,47 @@ test("a text that kills the service each time is set aside; nobody else's answer
   }
   await service.stop();
 });
+
+test("of several texts in one turn only the one that kills the service is set aside; the others are answered, in order", async () => {
+  const ports = freePorts();
+  const agent = `{ type: command, command: [/bin/sh, -c, 'asked=$(cat); case "$asked" in *poison*) kill -9 $PPID; sleep 5;; esac; case "$asked" in *split_from*) printf alone;; *) printf together;; esac'] }`;
+  sandbox.write(
+    "sms.yaml",
+    twilioConfig(carrier, ports, { channel: "allow_all_senders: true", agent }).replace(
+      "debounce: 0s",
+      "debounce: 600ms",
+    ),
+  );
+  let service: ServiceProcess = await startService(sandbox, ports);
+  await service.status("connected");
+  for (const body of ["before", "poison", "after"]) await carrier.text(PHONE, body);
+  let deaths = 0;
+  const inbound = async () =>
+    list(await service.api("GET", "/messages?direction=inbound").catch(() => ({ items: [] }))).toReversed();
+  const settled = async (): Promise<readonly unknown[]> => {
+    for (;;) {
+      const found = await Promise.race([
+        service.process.ended.then(() => undefined),
+        until("all texts to be settled", async () => {
+          const all = await inbound();
+          return all.length === 3 && all.every((one) => field(one, "state") !== "queued") ? all : undefined;
+        }).catch(() => undefined),
+      ]);
+      if (found !== undefined) return found;
+      deaths += 1;
+      if (deaths > 10) throw new Error("it is never settled");
+      service = await startService(sandbox, ports);
+    }
+  };
+  const texts = await settled();
+  expect(texts.map((one) => [field(one, "text"), field(one, "state")])).toEqual([
+    ["before", "handled"],
+    ["poison", "failed"],
+    ["after", "handled"],
+  ]);
+  // As often together as a turn is tried, and twice alone.
+  expect(deaths).toBe(7);
+  const got = await carrier.received(PHONE, 3);
+  expect(got.map(({ text }) => text.split(",")[0])).toEqual(["alone", "Sorry", "alone"]);
+  await service.stop();
+});
