@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, rmSync, statSync } from "node:fs";
 import type Database from "better-sqlite3";
 import { AppError } from "../errors.ts";
 import { type DatabaseFile, type DatabaseHeader, inspectDatabase } from "./database-file.ts";
@@ -29,6 +29,7 @@ export function removeDatabase(database: string): void {
 export function examineFiles(folder: DataFolder): DatabaseHeader | undefined {
   const { database } = folder;
   const wal = `${database}-wal`;
+  refuseLink(database);
   const found = inspectDatabase(database, hasBytes(wal));
   if (found.kind === "missing") {
     refuseRemains(database);
@@ -43,6 +44,18 @@ export function examineFiles(folder: DataFolder): DatabaseHeader | undefined {
       fix: WAL_FIX,
     });
   return header;
+}
+
+/**
+ * SQLite keeps the log beside what a link leads to, where it would not be looked for; and where it leads nowhere, as to a
+ * disk that is not there yet, an empty database would take its place.
+ */
+function refuseLink(database: string): void {
+  if (lstatSync(database, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  const where = existsSync(database) ? "" : " that leads nowhere: is its disk there?";
+  throw new AppError("unavailable", `the database ${database} is a link${where}`, {
+    fix: "Set data_dir to the folder in which the database lies; the folder may be reached by a link.",
+  });
 }
 
 /** The header of what must be a database of ours. Throws as `examineFiles`. */

@@ -97,6 +97,15 @@ describe("a listed text", () => {
     ["a picture made into a link", { text: "Look", media: 1 }, shown("Look https://t.example/x"), "perhaps"],
     ["a picture for a text", plain("Look"), shown("Look", 1), "perhaps"],
     ["a template with its values", { text: "", media: 0, template: ["Ann"] }, shown("Dear Ann, hi"), "alike"],
+    ["a template without values", { text: "", media: 0, template: [] }, shown("Dear Ann, hi"), "perhaps"],
+    [
+      "a template whose value is a sign",
+      { text: "", media: 0, template: ["!"] },
+      shown("Any text"),
+      "perhaps",
+    ],
+    ["an apostrophe that is a letter", plain("Міцного здоровʼя"), shown("Міцного здоров'я"), "alike"],
+    ["another one", plain("Aloha from Hawaiʻi"), shown("Aloha from Hawai'i"), "alike"],
     ["a template of others", { text: "", media: 0, template: ["Ann"] }, shown("Dear Bob, hi"), "perhaps"],
   ];
   for (const [name, asked, listed, expected] of cases)

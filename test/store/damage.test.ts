@@ -4,9 +4,12 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
+  lstatSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -230,6 +233,21 @@ describe("the write-ahead log", () => {
     reader.close();
     expect(await messagesIn(folder)).toBe(30);
   });
+});
+
+test("a database that is a link stops the start, above all one that leads to a disk that is not there", async () => {
+  const elsewhere = await used();
+  const folder = temporaryFolder();
+  symlinkSync(databaseOf(elsewhere), databaseOf(folder));
+  expect((await refusal(open(folder))).message).toEndWith("is a link");
+  renameSync(elsewhere, `${elsewhere}.unplugged`);
+  expect((await refusal(open(folder))).message).toEndWith("is a link that leads nowhere: is its disk there?");
+  expect(lstatSync(databaseOf(folder)).isSymbolicLink()).toBe(true);
+  renameSync(`${elsewhere}.unplugged`, elsewhere);
+  // A folder may be one.
+  rmSync(folder, { recursive: true });
+  symlinkSync(elsewhere, folder);
+  expect(await messagesIn(folder)).toBe(30);
 });
 
 test("a refusal at the start gives the data folder back", async () => {
