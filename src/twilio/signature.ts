@@ -99,36 +99,44 @@ function bodyMatches(url: string, body: string | Uint8Array): boolean {
  */
 function signedTails(payload: SignedPayload): readonly string[] {
   if (payload.kind === "body") return [""];
-  return ordersDiffer(payload.params)
-    ? [canonical(payload.params, true), canonical(payload.params, false)]
-    : [canonical(payload.params, false)];
+  const { params } = payload;
+  return ordersDiffer(params) ? [canonical(params, true), canonical(params, false)] : [inOrder(params)];
 }
 
 function canonical(params: FormParams, byBytes: boolean): string {
   let text = "";
-  for (const name of byBytes ? sorted([...params.keys()], true) : inOrder(params)) {
-    const values = params.get(name) ?? [];
-    if (values.length === 1) text += name + values[0];
-    else for (const value of sorted([...new Set(values)], byBytes)) text += name + value;
-  }
+  for (const name of sorted([...params.keys()], byBytes))
+    for (const value of sorted([...new Set(params.get(name))], byBytes)) text += name + value;
   return text;
 }
 
-/** The names by UTF-16 units. A carrier sends the same ones again and again, so the last order is kept. */
-function inOrder(params: FormParams): readonly string[] {
-  let i = 0;
-  for (const name of params.keys()) if (name !== lastNames.given[i++]) i = -Number.MAX_SAFE_INTEGER;
-  if (i === lastNames.given.length) return lastNames.sorted;
-  const given = [...params.keys()];
-  lastNames = { given, sorted: given.toSorted(), surrogates: hasSurrogate(given.join("")) };
-  return lastNames.sorted;
+/** As `canonical` by UTF-16 units; the order of names that came before is known. */
+function inOrder(params: FormParams): string {
+  const { names, values } = params;
+  if (params.size < names.length) return canonical(params, false);
+  let text = "";
+  for (const place of orderOf(names).places) text += (names[place] ?? "") + (values[place] ?? "");
+  return text;
 }
 
-let lastNames: {
-  readonly given: readonly string[];
-  readonly sorted: readonly string[];
+/** Where the names are, sorted by UTF-16 units. A carrier sends the same ones again and again, so the last is kept. */
+function orderOf(names: readonly string[]): Order {
+  if (lastOrder.names === names) return lastOrder;
+  const places = names
+    .map((name, place) => ({ name, place }))
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .map(({ place }) => place);
+  lastOrder = { names, places, surrogates: names.some(hasSurrogate) };
+  return lastOrder;
+}
+
+interface Order {
+  readonly names: readonly string[];
+  readonly places: readonly number[];
   readonly surrogates: boolean;
-} = { given: [], sorted: [], surrogates: false };
+}
+
+let lastOrder: Order = { names: [], places: [], surrogates: false };
 
 function sorted(texts: string[], byBytes: boolean): string[] {
   return byBytes && texts.some(hasSurrogate) ? texts.sort(compareBytes) : texts.sort();
@@ -139,10 +147,8 @@ function compareBytes(left: string, right: string): number {
 }
 
 function ordersDiffer(params: FormParams): boolean {
-  inOrder(params);
-  if (lastNames.surrogates) return true;
-  for (const values of params.values()) if (values.length > 1 && values.some(hasSurrogate)) return true;
-  return false;
+  if (orderOf(params.names).surrogates) return true;
+  return params.size < params.names.length && params.values.some(hasSurrogate);
 }
 
 /** UTF-16 order differs from byte order only where a surrogate pair takes part. */

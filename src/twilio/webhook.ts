@@ -2,7 +2,7 @@ import { redactNumbers } from "../address.ts";
 import type { Problem } from "../errors.ts";
 import type { AttemptRef, InboundEvent, Media, OptOutType, StatusEvent } from "../message.ts";
 import type { Malformed } from "../webhook.ts";
-import { type FormParams, first, parseForm } from "./form.ts";
+import { type FormParams, parseForm } from "./form.ts";
 
 /** Twilio's ids, loosely: test tools do not keep to the two letters and 32 hex digits. */
 const SID = /^[A-Za-z0-9]{1,64}$/;
@@ -26,17 +26,17 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
   const problems: Problem[] = [];
   const sid = sidOf(params, ["MessageSid", "SmsMessageSid", "SmsSid"], problems);
   const accountSid = sidOf(params, ["AccountSid"], problems);
-  const service = first(params, "MessagingServiceSid") ?? "";
+  const service = params.first("MessagingServiceSid") ?? "";
   if (service !== "")
     check(problems, "MessagingServiceSid", service, SID, "an id like MG… (letters, digits)");
-  const from = first(params, "From") ?? "";
-  const to = first(params, "To") ?? "";
+  const from = params.first("From") ?? "";
+  const to = params.first("To") ?? "";
   checkAddress(problems, "From", from);
   checkAddress(problems, "To", to);
-  const numMedia = Math.min(count(first(params, "NumMedia"), 0) ?? MAX_MEDIA, MAX_MEDIA);
+  const numMedia = Math.min(count(params.first("NumMedia"), 0) ?? MAX_MEDIA, MAX_MEDIA);
   if (problems.length > 0) return { kind: "malformed", problems };
-  const segments = count(first(params, "NumSegments"), undefined);
-  const optOutType = optOut(first(params, "OptOutType"));
+  const segments = count(params.first("NumSegments"), undefined);
+  const optOutType = optOut(params.first("OptOutType"));
   return {
     kind: "inbound",
     sid,
@@ -44,7 +44,7 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
     ...(service === "" ? {} : { messagingServiceSid: service }),
     from,
     to,
-    body: first(params, "Body") ?? "",
+    body: params.first("Body") ?? "",
     media: mediaOf(params, numMedia),
     ...(segments === undefined ? {} : { segments }),
     ...(optOutType === undefined ? {} : { optOutType }),
@@ -56,7 +56,10 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
 
 function rawOf(params: FormParams): InboundEvent["raw"] {
   const raw: Record<string, string | readonly string[]> = Object.create(null);
-  for (const [name, values] of params) raw[name] = values.length === 1 ? (values[0] ?? "") : values;
+  const { names, values } = params;
+  if (params.size < names.length)
+    for (const [name, all] of params) raw[name] = all.length === 1 ? (all[0] ?? "") : all;
+  else for (let i = 0; i < names.length; i++) raw[names[i] ?? ""] = values[i] ?? "";
   return raw;
 }
 
@@ -67,13 +70,13 @@ function rawOf(params: FormParams): InboundEvent["raw"] {
 export function parseStatus(params: FormParams, query: string, now: number): StatusEvent | Malformed {
   const problems: Problem[] = [];
   const sid = sidOf(params, ["MessageSid", "SmsSid"], problems);
-  const account = first(params, "AccountSid") ?? "";
+  const account = params.first("AccountSid") ?? "";
   if (account !== "") check(problems, "AccountSid", account, SID, "an id like AC… (letters, digits)");
-  const status = first(params, "MessageStatus") ?? first(params, "SmsStatus") ?? "";
+  const status = params.first("MessageStatus") ?? params.first("SmsStatus") ?? "";
   check(problems, "MessageStatus", status, STATUS, "a word like delivered");
   if (problems.length > 0) return { kind: "malformed", problems };
   const ref = attemptRef(query);
-  const errorCode = count(first(params, "ErrorCode"), undefined);
+  const errorCode = count(params.first("ErrorCode"), undefined);
   return {
     kind: "status",
     sid,
@@ -92,7 +95,7 @@ export function attemptQuery(ref: AttemptRef): string {
 
 /** Undefined when there is none, or none of ours: the callback still tells its sid. */
 export function attemptRef(query: string): AttemptRef | undefined {
-  const match = REF.exec(first(parseForm(query), "m") ?? "");
+  const match = REF.exec(parseForm(query).first("m") ?? "");
   if (match === null) return undefined;
   const [, messageId = "", attempt = ""] = match;
   return { messageId, attempt: Number(attempt) };
@@ -100,8 +103,8 @@ export function attemptRef(query: string): AttemptRef | undefined {
 
 /** The first of `names` that came; Twilio sends the same id under several. */
 function sidOf(params: FormParams, names: readonly string[], problems: Problem[]): string {
-  const name = names.find((candidate) => (first(params, candidate) ?? "") !== "") ?? names[0] ?? "";
-  const value = first(params, name) ?? "";
+  const name = names.find((candidate) => (params.first(candidate) ?? "") !== "") ?? names[0] ?? "";
+  const value = params.first(name) ?? "";
   check(problems, name, value, SID, "an id of letters and digits");
   return value;
 }
@@ -144,8 +147,8 @@ function optOut(text: string | undefined): OptOutType | undefined {
 function mediaOf(params: FormParams, numMedia: number): readonly Media[] {
   const media: Media[] = [];
   for (let i = 0; i < numMedia; i++) {
-    const url = first(params, `MediaUrl${i}`) ?? "";
-    const contentType = first(params, `MediaContentType${i}`) ?? "";
+    const url = params.first(`MediaUrl${i}`) ?? "";
+    const contentType = params.first(`MediaContentType${i}`) ?? "";
     if (!/^https?:\/\/[^\s]+$/i.test(url)) continue;
     media.push({ url, contentType: contentType === "" ? "application/octet-stream" : contentType });
   }

@@ -65,7 +65,7 @@ describe("signature vectors", () => {
 
   test("a JSON body that was changed, or whose hash is missing, does not verify", () => {
     expect(verify(bodySignature, [bodyUrl], { kind: "body", body: `${body} ` }, [TOKEN])).toBe(false);
-    const unhashed = sign(TOKEN, URL_, new Map());
+    const unhashed = sign(TOKEN, URL_, parseForm(""));
     expect(verify(unhashed, [URL_], { kind: "body", body }, [TOKEN])).toBe(false);
   });
 
