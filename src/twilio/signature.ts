@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { FormParams } from "./form.ts";
 
 /**
@@ -63,7 +63,7 @@ export function signedUrls(publicUrl: string, path: string, query: string): read
 }
 
 function hmac(token: string, text: string): string {
-  return createHmac("sha1", token).update(text, "utf8").digest("base64");
+  return new Bun.CryptoHasher("sha1", token).update(text).digest("base64");
 }
 
 /** SHA-1 as base64. */
