@@ -89,7 +89,7 @@ export function createDelivery(
     if (holdsOrder(current) && !holdsOrder(next) && next !== "failed")
       changes.note({ kind: "carried", channel: row.channel, segments: billedSegments(row.segments) });
     const told =
-      said === undefined
+      said === undefined || (!moved && said !== heard.status)
         ? `The carrier says "${heard.status}".`
         : (heard.error?.meaning ?? (heard.errorCode === undefined ? undefined : `error ${heard.errorCode}`));
     const detail = counts

@@ -33,6 +33,19 @@ describe("callbacks", () => {
     expect(events.at(-1)?.at).toBe(t.clock.now());
   });
 
+  test("in another word for the same state are kept with the word", async () => {
+    const t = testStore();
+    const send = await sent(t);
+    await t.accepted(send, "SM1");
+    for (const status of ["queued", "sending"]) await t.callback("SM1", status, send);
+    const { events } = present(await t.store.message(send.message.id));
+    expect(events.slice(2).map(({ state, detail }) => [state, detail])).toEqual([
+      ["queued", undefined],
+      ["queued", undefined],
+      ["queued", 'The carrier says "sending".'],
+    ]);
+  });
+
   test("say whether the state moved, and to which message they belong", async () => {
     const t = testStore();
     const send = await sent(t);
