@@ -1,4 +1,4 @@
-import { afterEach } from "bun:test";
+import { afterTest } from "../support/cleanup.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import { type ModelAnswer, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
@@ -9,15 +9,9 @@ export const THIRD = "+15557650003";
 /** A channel anyone may text. */
 export const OPEN = { ...SMS, allow_all_senders: true } as const;
 
-const closers: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 /** Closed after the test, last opened first. */
 export function closing<T>(opened: T, close: (opened: T) => unknown): T {
-  closers.push(() => close(opened));
+  afterTest(() => close(opened));
   return opened;
 }
 

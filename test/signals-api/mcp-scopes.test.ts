@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createMcp } from "../../src/mcp/server.ts";
 import type { Caller } from "../../src/token.ts";
 import { quiet } from "../store/support.ts";
@@ -18,20 +18,12 @@ const CALLERS: Readonly<Record<string, Caller>> = {
 
 let service: Service;
 let stack: Stack;
+let mcp: ReturnType<typeof createMcp>;
 let server: ReturnType<typeof Bun.serve>;
 
 /** The MCP server alone, before it a listener that knows these tokens. */
 beforeAll(async () => {
   service = await startWaitingService();
-  stack = openStack();
-  const mcp = createMcp({
-    operator: service.app.operator,
-    waiting: stack.waiting,
-    newName: () => crypto.randomUUID(),
-    version: "0.0.0",
-    clock: systemClock,
-    log: quiet,
-  });
   server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -41,6 +33,17 @@ beforeAll(async () => {
       const caller = CALLERS[token.replaceAll("+", " ")];
       return caller === undefined ? new Response(null, { status: 401 }) : mcp.fetch(request, caller);
     },
+  });
+});
+beforeEach(() => {
+  stack = openStack();
+  mcp = createMcp({
+    operator: service.app.operator,
+    waiting: stack.waiting,
+    newName: () => crypto.randomUUID(),
+    version: "0.0.0",
+    clock: systemClock,
+    log: quiet,
   });
 });
 afterAll(async () => {

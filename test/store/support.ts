@@ -1,4 +1,3 @@
-import { afterEach } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,28 +12,21 @@ import { MIGRATIONS } from "../../src/store/migrations.ts";
 import { createSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { AdmitOutcome, ClaimedSend, Effect, NewInbound, QueueTurn, Store } from "../../src/store.ts";
 import type { ClaimedTurn } from "../../src/turn.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-const folders: string[] = [];
-const closers: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
 /** A folder that is gone after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "sms-agent-store-"));
-  folders.push(folder);
+  afterTest(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
 /** Closes the store after the test, where the test has not. */
 export function closeLater(store: Store): Store {
-  closers.push(() => store.close());
+  afterTest(() => store.close());
   return store;
 }
 

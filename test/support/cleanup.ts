@@ -1,0 +1,15 @@
+import { onTestFinished } from "bun:test";
+
+const closers: (() => unknown)[] = [];
+
+/**
+ * Runs `close` when the test that is running, or that a `beforeEach` is for, has ended; what came last goes first.
+ * A hook of a support file would run for the first of the test files that load it, and for no other.
+ */
+export function afterTest(close: () => unknown): void {
+  if (closers.length === 0)
+    onTestFinished(async () => {
+      for (const each of closers.splice(0).reverse()) await each();
+    });
+  closers.push(close);
+}
