@@ -1,9 +1,11 @@
 import type { Clock } from "./clock.ts";
 import type { ConfigFile } from "./configuration.ts";
+import type { AppError } from "./errors.ts";
 import type { RandomBytes } from "./ids.ts";
 import { openLog } from "./log/logtape.ts";
 import type { Log } from "./log.ts";
 import type { Settings } from "./settings.ts";
+import type { SyncFile } from "./store/log-sync.ts";
 import { systemClock } from "./system/clock.ts";
 import { createBoundedFetch } from "./system/fetch.ts";
 import { systemRandom } from "./system/files.ts";
@@ -22,6 +24,10 @@ export interface Seams {
     readonly LANG?: string | undefined;
   };
   readonly version: string;
+  /** How the database is brought to the disk; without it, beside the event loop. */
+  readonly syncFile?: SyncFile;
+  /** Called when nothing can be written any more until the process is started anew. */
+  readonly onBroken?: (error: AppError) => void;
   /** Called in quiet moments; without it memory is left to the runtime. */
   readonly collectGarbage?: () => void;
   /** Where the settings come from; without it nothing can be switched or reloaded from a file. */

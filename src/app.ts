@@ -136,6 +136,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     },
     timezone: () => settings.timezone,
     onChanges: createChangeLog({ log, metrics }),
+    ...(seams.syncFile === undefined ? {} : { syncFile: seams.syncFile }),
     onFailure(error) {
       readiness.failed(error);
       alerts.raise({
@@ -147,6 +148,11 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     onRecovery() {
       readiness.recovered();
       log.info("store.writable", {});
+    },
+    onBroken(error) {
+      readiness.failed(error);
+      log.error("store.broken", { error: error.message, fix: error.fix });
+      seams.onBroken?.(error);
     },
     clock,
     log,

@@ -27,7 +27,9 @@ export function serveVerb(program: Command): void {
       const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
       for (const reason of warnings) seams.log.warn("config.warning", { reason });
       try {
-        const app = await openApp(settings, { ...seams, configFile: file });
+        const broken = Promise.withResolvers<never>();
+        broken.promise.catch(() => {});
+        const app = await openApp(settings, { ...seams, configFile: file, onBroken: broken.reject });
         try {
           await app.listen();
           app.configuration.watch();
@@ -37,7 +39,8 @@ export function serveVerb(program: Command): void {
               seams.log.error("config.reload", { error: String(error) });
             });
           });
-          seams.log.info("signal", { name: await stopped });
+          // Without a database there is nothing to do here: whoever watches over the process starts it anew.
+          seams.log.info("signal", { name: await Promise.race([stopped, broken.promise]) });
         } finally {
           await app.close(SHUTDOWN_GRACE);
         }

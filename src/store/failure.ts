@@ -28,6 +28,18 @@ export function unavailable(error: unknown, file: string): AppError {
   });
 }
 
+/** The disk has not kept what it had taken. Only a start anew shows what of it is there. */
+export function unsynced(error: unknown, file: string): AppError {
+  return new AppError(
+    "unavailable",
+    `the disk did not keep what was written to ${file}: ${fileReason(error)}`,
+    {
+      fix: "Check the disk that holds data_dir and start the service again: it goes on with what is on the disk, and the carrier delivers again what was not acknowledged.",
+      cause: error,
+    },
+  );
+}
+
 /** Bytes that must be free: without them a small write may still succeed, and the next text does not. */
 const ROOM = 1024 * 1024;
 

@@ -12,6 +12,7 @@ import { fileCode, fileReason, isDiskFailure, unavailable } from "./failure.ts";
 import { type DataFolder, prepareFolder } from "./folder.ts";
 import { beginGeneration } from "./generation.ts";
 import { lockFolder } from "./lock.ts";
+import type { SyncFile } from "./log-sync.ts";
 import { migrate } from "./migrate.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { createSqliteStore } from "./sqlite-store.ts";
@@ -32,8 +33,12 @@ export interface StoreOptions {
   readonly onFailure?: (error: AppError) => void;
   /** Called when the disk takes writes again after that. */
   readonly onRecovery?: () => void;
+  /** Called when a sync has failed: nothing is written any more, and only a start anew shows what is on disk. */
+  readonly onBroken?: (error: AppError) => void;
   /** Told what each write has changed, once it is on disk. */
   readonly onChanges?: OnChanges;
+  /** How a commit is brought to the disk; without it, beside the event loop. */
+  readonly syncFile?: SyncFile;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -22,6 +22,7 @@ import { createEvents, type Referents } from "./events.ts";
 import { demandRoom, isDiskFailure, unavailable } from "./failure.ts";
 import { createInPlace } from "./in-place.ts";
 import { createJudgements, settleJudgement } from "./judgements.ts";
+import { openLogSync, type SyncFile } from "./log-sync.ts";
 import { createLooks } from "./looks.ts";
 import { createMessageList, messageOf } from "./message-list.ts";
 import { createMessages } from "./messages.ts";
@@ -54,8 +55,11 @@ export interface SqliteStoreOptions {
   readonly onFailure?: (error: AppError) => void;
   /** Called when the disk takes writes again after that. */
   readonly onRecovery?: () => void;
+  /** Called when a sync has failed: nothing is written any more, and only a start anew shows what is on disk. */
+  readonly onBroken?: (error: AppError) => void;
   /** Told what each write has changed, once it is on disk. */
   readonly onChanges?: OnChanges;
+  readonly syncFile?: SyncFile;
   /** Called once, when the database is closed. */
   readonly onClosed?: () => void;
 }
@@ -71,13 +75,16 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     senderOf = () => undefined,
     onFailure = () => {},
     onRecovery = () => {},
+    onBroken = () => {},
     onClosed = () => {},
     onChanges = () => {},
   } = options;
   const db: Db = openDrizzle(client);
   const checkpoints = createCheckpoints(client, clock, log);
+  const sync = openLogSync(client, options.syncFile);
   const commits = createCommits(client, {
     demand: createInPlace(client.name),
+    ...(sync === undefined ? {} : { sync }),
     gathered: () => usage.write(),
     undone: () => usage.forget(),
     onCommit() {
@@ -86,7 +93,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     },
     onFailure,
     onRecovery,
+    onBroken(error) {
+      checkpoints.stop();
+      onBroken(error);
+    },
   });
+  let closed = false;
   const events = createEvents(db);
   const changes = createChanges();
   const messages = createMessages(db, events, changes);
@@ -408,7 +420,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
         judgements.prune();
         return sweep(now);
       });
-      await read(() => checkpoints.sweep());
+      if (!commits.broken) await read(() => checkpoints.sweep());
       return more;
     },
     async ping() {
@@ -416,10 +428,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       demandRoom(client.name);
     },
     async close() {
-      if (!client.open) return;
-      commits.close();
+      if (closed) return;
+      closed = true;
+      await commits.close();
       checkpoints.stop();
-      client.close();
+      // Closing would copy into the database what the log holds in memory and perhaps not on disk.
+      if (!commits.broken) client.close();
       onClosed();
     },
   };

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
+import type { AppError } from "../../src/errors.ts";
 import { createCommits } from "../../src/store/commits.ts";
 import { connector, openDatabase } from "../../src/store/connection.ts";
+import type { LogSync } from "../../src/store/log-sync.ts";
 import { refusal, temporaryFolder } from "./support.ts";
 
 const open: Database.Database[] = [];
@@ -122,9 +124,82 @@ describe("group commit", () => {
     const { client, insert, values } = database();
     const commits = createCommits(client);
     const writing = commits.write(() => insert("a"));
-    commits.close();
+    await commits.close();
     await writing;
     expect(values()).toEqual(["a"]);
     expect((await refusal(commits.write(() => insert("b")))).code).toBe("unavailable");
+  });
+
+  describe("with a disk that is synced beside the event loop", () => {
+    /** A disk whose syncs end when they are told to. */
+    function disk() {
+      const syncs: ((error: Error | null) => void)[] = [];
+      const closed: number[] = [];
+      const sync: LogSync = {
+        start: (done) => void syncs.push(done),
+        close: () => void closed.push(syncs.length),
+      };
+      const begun = async (count: number) => {
+        while (syncs.length < count) await new Promise((resolve) => setImmediate(resolve));
+      };
+      return { sync, syncs, closed, begun };
+    }
+
+    test("nobody is told before the sync is done, and what comes meanwhile is one commit", async () => {
+      const { client, insert, values } = database();
+      const { sync, syncs, begun } = disk();
+      let commits = 0;
+      const { write } = createCommits(client, { sync, onCommit: () => void commits++ });
+      const told: string[] = [];
+      const writeAll = (...names: string[]) =>
+        names.map((name) => write(() => insert(name)).then(() => void told.push(name)));
+      const first = writeAll("a");
+      await begun(1);
+      const later = writeAll("b", "c");
+      await new Promise((resolve) => setImmediate(resolve));
+      expect([values(), told, commits, syncs.length]).toEqual([["a"], [], 0, 1]);
+      syncs[0]?.(null);
+      await Promise.all(first);
+      expect([told, commits]).toEqual([["a"], 1]);
+      await begun(2);
+      expect(values()).toEqual(["a", "b", "c"]);
+      syncs[1]?.(null);
+      await Promise.all(later);
+      expect([told, commits]).toEqual([["a", "b", "c"], 2]);
+    });
+
+    test("a sync that fails refuses its writes and all that come after, and says so once", async () => {
+      const { client, insert, values } = database();
+      const { sync, syncs, begun } = disk();
+      const broken: AppError[] = [];
+      const commits = createCommits(client, { sync, onBroken: (error) => broken.push(error) });
+      const lost = refusal(commits.write(() => insert("a")));
+      await begun(1);
+      const waited = refusal(commits.write(() => insert("b")));
+      syncs[0]?.(Object.assign(new Error("i/o error"), { code: "EIO" }));
+      for (const error of [await lost, await waited, await refusal(commits.write(() => insert("c")))]) {
+        expect(error.code).toBe("unavailable");
+        expect(error.fix).toContain("start the service again");
+      }
+      expect(broken).toHaveLength(1);
+      expect(commits.broken).toBe(true);
+      expect([values(), syncs.length]).toEqual([["a"], 1]);
+    });
+
+    test("closing waits for the sync that is under way and for what came before it", async () => {
+      const { client, insert } = database();
+      const { sync, syncs, closed, begun } = disk();
+      const commits = createCommits(client, { sync });
+      const first = commits.write(() => insert("a"));
+      await begun(1);
+      const second = commits.write(() => insert("b"));
+      const closing = commits.close();
+      syncs[0]?.(null);
+      await begun(2);
+      expect(closed).toEqual([]);
+      syncs[1]?.(null);
+      await Promise.all([first, second, closing]);
+      expect(closed).toEqual([2]);
+    });
   });
 });
