@@ -244,11 +244,11 @@ describe("the admin listener", () => {
   test("answers what does not exist and what is no JSON with a problem", async () => {
     const running = await start();
     await expectProblem(await running.api("GET", "/nothing"), 404);
-    await expectProblem(await running.api("GET", "/channels/none"), 404);
+    await expectProblem(await running.api("GET", "/channels/none"), 404, "channel");
     await expectProblem(await running.api("GET", "/messages/msg_none"), 404);
     await expectProblem(await running.api("GET", "/conversations/conv_none"), 404);
     await expectProblem(await running.api("POST", "/conversations/conv_none/end"), 404);
-    await expectProblem(await running.api("POST", "/channels/none/pairing"), 404);
+    await expectProblem(await running.api("POST", "/channels/none/pairing"), 404, "channel");
     const broken = await fetch(`${running.adminUrl}/api/v1/messages`, {
       method: "POST",
       headers: { authorization: `Bearer ${running.token}`, "content-type": "application/json" },
@@ -477,7 +477,7 @@ describe("GET /messages", () => {
     expect(await texts(`address=${encodeURIComponent(PHONE)}`)).toEqual(["outbound one", "inbound one"]);
     expect(await texts(`conversation_id=${conversation}`)).toEqual(["outbound one", "inbound one"]);
     expect(await texts("channel=sms&direction=inbound&state=handled")).toEqual(["inbound one"]);
-    await expectProblem(await running.api("GET", "/messages?channel=none"), 404);
+    await expectProblem(await running.api("GET", "/messages?channel=none"), 404, "channel");
   });
 
   test("names the query parameter that is wrong", async () => {
