@@ -3,7 +3,14 @@ import type { Clock } from "./clock.ts";
 import { retryDelay } from "./delivery.ts";
 import type { ServiceEvent } from "./event.ts";
 import { type EventJson, eventJson } from "./event-json.ts";
-import type { ClaimedWebhook, WantedEvents, WebhookProgress, WebhookStore } from "./event-store.ts";
+import { tellInLanes } from "./event-lanes.ts";
+import type {
+  ClaimedWebhook,
+  EventPage,
+  WantedEvents,
+  WebhookProgress,
+  WebhookStore,
+} from "./event-store.ts";
 import type { Log, LogFields } from "./log.ts";
 import type { Settings, WebhookSettings } from "./settings.ts";
 import type { Caller } from "./token.ts";
@@ -54,8 +61,10 @@ export interface EventWebhooks {
 
 /** A claim is ours for this long, ms: BATCH_TIME and one post that takes its full time. */
 const LEASE = 60_000;
+/** Posts to one webhook that are under way at the same time. */
+const AT_ONCE = 8;
 /** Events that one claim posts, and how long it may take before it lets go, ms. */
-const BATCH = 20;
+const BATCH = 64;
 const BATCH_TIME = 20_000;
 /** A backlog is counted no further. */
 const BACKLOG_SHOWN = 10_000;
@@ -76,8 +85,9 @@ interface Target extends WantedEvents {
 }
 
 /**
- * Posts events to the webhooks of sms.yaml: each in the order of the log, at least once, and never past one that
- * has failed. What fails is tried again with growing delays for 24 hours; a webhook that keeps failing is paused, the
+ * Posts events to the webhooks of sms.yaml, each at least once: several at the same time, those of one phone on one
+ * channel in their order, and none is begun after one that has failed. What is kept of a webhook is the position up to
+ * which it has taken everything; what it has taken beyond that is known until the process ends. What fails is tried again with growing delays for 24 hours; a webhook that keeps failing is paused, the
  * operator is told, and from then on one event at a time probes whether it is back.
  */
 export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
@@ -87,6 +97,9 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
     targets: new Map(),
   };
 
+  /** What webhooks have taken behind their position, by key. */
+  const ahead = new Map<string, ReadonlySet<number>>();
+
   function targets(): ReadonlyMap<string, Target> {
     const { webhooks } = seams.settings();
     if (made.from !== webhooks) made = { from: webhooks, targets: targetsOf(webhooks, seams.digest) };
@@ -95,19 +108,35 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
 
   async function run({ key, progress, page }: ClaimedWebhook, stop: AbortSignal): Promise<void> {
     const target = targets().get(key);
-    if (target === undefined) return;
-    const until = clock.now() + BATCH_TIME;
-    let reached = progress;
-    for (const event of page.events) {
-      if (stop.aborted || clock.now() >= until) return settle(key, reached);
-      const outcome = await seams.post(target.settings, eventJson(target.caller, event), stop);
-      if (outcome.kind !== "ok")
-        return stop.aborted ? settle(key, reached) : fail(target, outcome, reached, event);
-      log.debug("webhook.posted", { webhook: target.name, ...idsOf(event) });
-      if (reached.failures > 0) log.info("webhook.resumed", { webhook: target.name });
-      reached = { position: event.position, failures: 0, paused: false };
+    if (target === undefined) {
+      ahead.delete(key);
+      return;
     }
-    await settle(key, { ...reached, position: page.position });
+    const until = clock.now() + BATCH_TIME;
+    const before = ahead.get(key) ?? NONE;
+    const told = await tellInLanes(
+      page.events.filter(({ position }) => !before.has(position)),
+      {
+        most: AT_ONCE,
+        probe: progress.failures > 0,
+        goOn: () => !stop.aborted && clock.now() < until,
+        async tell(event) {
+          const outcome = await seams.post(target.settings, eventJson(target.caller, event), stop);
+          if (outcome.kind !== "ok") return outcome;
+          log.debug("webhook.posted", { webhook: target.name, ...idsOf(event) });
+          return undefined;
+        },
+      },
+    );
+    const some = told.taken.size > 0;
+    if (some && progress.failures > 0) log.info("webhook.resumed", { webhook: target.name });
+    const position = reachedBy(page, progress.position, new Set([...before, ...told.taken]));
+    const beyond = new Set([...before, ...told.taken].filter((taken) => taken > position));
+    if (beyond.size === 0) ahead.delete(key);
+    else ahead.set(key, beyond);
+    const reached = some ? { position, failures: 0, paused: false } : { ...progress, position };
+    if (told.failure === undefined || stop.aborted) return settle(key, reached);
+    return fail(target, told.failure.outcome, reached, told.failure.event);
   }
 
   async function settle(key: string, reached: WebhookProgress): Promise<void> {
@@ -170,6 +199,14 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
     },
     follow: () => store.followWebhooks([...targets().keys()], clock.now()),
   };
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** The position up to which all events of the page are among the taken. */
+function reachedBy(page: EventPage, before: number, taken: ReadonlySet<number>): number {
+  const untold = page.events.findIndex(({ position }) => !taken.has(position));
+  return untold < 0 ? page.position : (page.events[untold - 1]?.position ?? before);
 }
 
 /** What joins a post to the lines of what it is about. */

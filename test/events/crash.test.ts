@@ -52,7 +52,7 @@ async function api(admin: string, method: string, path: string, body?: unknown):
   return response.json();
 }
 
-test("every admitted text reaches the webhook, in order, however often the service is killed", async () => {
+test("every admitted text reaches the webhook, those of one phone in order, however often the service is killed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sms-agent-test-"));
   closers.push(() => rmSync(folder, { recursive: true, force: true }));
   const taker = openConsumer();
@@ -74,7 +74,7 @@ test("every admitted text reaches the webhook, in order, however often the servi
     const phones = (async () => {
       for (let n = 0; texting && n < 60; n++)
         await api(service.admin, "POST", "/simulator/inbound", {
-          from: `+155520${String(life * 1_000 + n).padStart(5, "0")}`,
+          from: `+1555200000${n % 5}`,
           channel: "sms",
           body: `life ${life} text ${n}`,
         });
@@ -88,19 +88,21 @@ test("every admitted text reaches the webhook, in order, however often the servi
 
   taker.respond(() => 204);
   const last = await serve(folder);
-  const admitted: string[] = [];
+  const admitted: { readonly id: string; readonly from: string }[] = [];
   let cursor = "";
   for (let pages = 0; pages < 100; pages++) {
     const page = await api(last.admin, "GET", `/messages?direction=inbound&limit=200${cursor}`);
-    admitted.unshift(...page.items.map((item: { id: string }) => item.id).reverse());
+    admitted.unshift(...page.items.reverse());
     if (page.next_cursor === undefined) break;
     cursor = `&cursor=${page.next_cursor}`;
   }
   expect(admitted.length).toBeGreaterThan(40);
   const taken = () => taker.posts.map(({ body }) => String(body.data.id));
   await taker.until(() => new Set(taken()).size >= admitted.length, "all texts");
-  // The first time each was posted, they came in the order they were admitted.
-  expect([...new Set(taken())]).toEqual(admitted);
+  // The first time each was posted, those of one phone came in the order they were admitted.
+  const phoneOf = new Map(admitted.map(({ id, from }) => [id, from]));
+  const byPhone = (ids: Iterable<string>) => Object.groupBy(ids, (id) => phoneOf.get(id) ?? "nobody");
+  expect(byPhone(new Set(taken()))).toEqual(byPhone(admitted.map(({ id }) => id)));
   const idOf = new Map<string, string>();
   for (const post of taker.posts) {
     verify(post, SECRET);

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type Consumer, openConsumer, type Post, verify } from "../support/consumer.ts";
-import { PHONE, type Service, type ServiceOptions, STRANGER, startService } from "../support/service.ts";
+import { PHONE, type Service, type ServiceOptions, SMS, STRANGER, startService } from "../support/service.ts";
 
 const SECRET = "a secret of the tests";
 const HOUR = 3_600_000;
@@ -93,14 +93,15 @@ describe("a webhook", () => {
   });
 
   test(
-    "is posted events one at a time and in their order",
+    "is posted the events of one phone one at a time and in their order",
     async () => {
       const taker = consumer();
       let open = 0;
       let most = 0;
-      taker.respond(() => {
+      taker.respond(async () => {
         open += 1;
         most = Math.max(most, open);
+        await Bun.sleep(3);
         open -= 1;
         return 204;
       });
@@ -111,6 +112,61 @@ describe("a webhook", () => {
       await taker.until((posts) => posts.length === sent.length, "all texts");
       expect(texts(taker.posts)).toEqual(sent);
       expect(most).toBe(1);
+    },
+    LONG,
+  );
+
+  test(
+    "is posted those of several phones at the same time, at most eight, each phone's in order",
+    async () => {
+      const taker = consumer();
+      const [first, others] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+      taker.respond(() => (taker.posts.length === 1 ? first : others).promise);
+      const service = await start([{ url: taker.url }], {
+        config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
+      });
+      const phones = Array.from({ length: 12 }, (_, n) => `+155566600${String(n).padStart(2, "0")}`);
+      for (const nth of [1, 2, 3])
+        for (const phone of phones) await service.admitted(phone, `${phone} ${nth}`);
+      first.resolve(204);
+      await taker.until((posts) => posts.length >= 9, "eight posts");
+      await Bun.sleep(20); // for a ninth, were there one
+      expect(taker.posts).toHaveLength(9);
+      others.resolve(204);
+      await taker.until((posts) => posts.length === 3 * phones.length, "all texts");
+      for (const phone of phones)
+        expect(texts(taker.posts.filter(({ body }) => body.data.from === phone))).toEqual(
+          [1, 2, 3].map((nth) => `${phone} ${nth}`),
+        );
+    },
+    LONG,
+  );
+
+  test(
+    "is posted once what it has taken beside an event that failed, and nothing new before that is taken",
+    async () => {
+      const clock = manualClock();
+      const taker = consumer();
+      const service = await start([{ url: taker.url }], {
+        clock,
+        config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
+      });
+      const phones = Array.from({ length: 20 }, (_, n) => `+155566600${String(n).padStart(2, "0")}`);
+      // All of them wait before the first is posted.
+      taker.respond(() => 503);
+      for (const phone of phones) await service.admitted(phone, phone);
+      await taker.until((posts) => posts.length > 0, "a try");
+      let failures = 2;
+      const tries = taker.posts.length;
+      taker.respond(({ body }) => (body.data.text === phones[3] && failures-- > 0 ? 503 : 204));
+      await later(clock, () => taker.posts.length >= tries + phones.length + 2, "all texts");
+      const after = texts(taker.posts.slice(tries));
+      expect(after.filter((text) => text === phones[3])).toHaveLength(3);
+      for (const phone of phones)
+        expect(after.filter((text) => text === phone).length).toBe(phone === phones[3] ? 3 : 1);
+      const tried = after.flatMap((text, n) => (text === phones[3] ? [n] : []));
+      // Alone, until it is taken.
+      expect((tried[2] ?? 0) - (tried[1] ?? 0)).toBe(1);
     },
     LONG,
   );

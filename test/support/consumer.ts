@@ -18,7 +18,7 @@ export interface PostBody {
 }
 
 /** A status, a whole answer, or nothing at all: then the post hangs until the consumer closes. */
-export type PostAnswer = number | Response | undefined;
+export type PostAnswer = number | Response | undefined | Promise<number>;
 
 /** A program that webhooks post to. */
 export interface Consumer {
@@ -51,7 +51,7 @@ export function openConsumer(path = "/events"): Consumer {
       const post = { path: new URL(request.url).pathname, headers: request.headers, raw, body: bodyOf(raw) };
       posts.push(post);
       for (const watcher of watchers) watcher();
-      const given = answer(post);
+      const given = await answer(post);
       if (given instanceof Response) return given;
       if (given !== undefined) return new Response(null, { status: given });
       return new Promise<Response>((resolve) => {
