@@ -77,9 +77,19 @@ function jsonRecord({ timestamp, level, rawMessage, properties }: LogRecord): st
 }
 
 /** A field that is undefined is left out, as JSON does. `at`: epoch ms. */
-function jsonLine(at: number, level: Level, event: string, fields: LogFields | undefined): string {
-  return `${visible({ time: new Date(at).toISOString(), level, event, ...fields })}\n`;
+function jsonLine(at: number, level: Level, event: string, fields: LogFields = {}): string {
+  const rest = visible(fields);
+  const comma = rest === "{}" ? "" : ",";
+  return `{"time":"${isoTime(at)}","level":"${level}","event":${visible(event)}${comma}${rest.slice(1)}\n`;
 }
+
+/** Many lines are of one millisecond. */
+function isoTime(at: number): string {
+  if (at !== lastTime.at) lastTime = { at, iso: new Date(at).toISOString() };
+  return lastTime.iso;
+}
+
+let lastTime = { at: 0, iso: new Date(0).toISOString() };
 
 const COLOUR: Readonly<Record<string, string>> = {
   debug: "\u001b[2m",
