@@ -1,7 +1,11 @@
 import { probeAgent } from "./agents/probe.ts";
+import { policiesOf } from "./app-policies.ts";
 import type { Seams } from "./app-seams.ts";
+import { AppError } from "./errors.ts";
 import { carrierFindings, type Finding } from "./finding.ts";
 import { countryOf } from "./phone/country.ts";
+import { createToolNames } from "./policy/tool-names.ts";
+import { type NamedTool, type OfferedTools, unofferedFindings, usedAgents } from "./policy-tools.ts";
 import type { Settings } from "./settings.ts";
 import { checkDisk } from "./system/disk.ts";
 import { checkAccount, checkCampaign, checkClock } from "./twilio/account-check.ts";
@@ -53,14 +57,23 @@ export async function* diagnose(
     if (outcome.kind === "ready") yield* await checkCampaign(channel, check, signal);
   }
   const used = usedAgents(settings);
+  const offered: OfferedTools[] = [];
+  const onTools = (offer: OfferedTools) => void offered.push(offer);
   for (const agent of Object.values(settings.agents))
-    for (const finding of await probeAgent(agent, seams, signal))
+    for (const finding of await probeAgent(agent, { ...seams, onTools }, signal))
       yield used.has(agent.id) || finding.status !== "fail" ? finding : unused(finding);
+  if (offered.length > 0)
+    yield* unofferedFindings(namedTools(settings), Object.values(settings.agents), offered);
 }
 
-/** Agents that a channel or a schedule names. */
-function usedAgents({ channels, schedules }: Settings): ReadonlySet<string | undefined> {
-  return new Set([...Object.values(channels), ...schedules].map(({ agent }) => agent));
+/** Nothing where the policies cannot be loaded: that is told before. */
+function namedTools(settings: Settings): readonly NamedTool[] {
+  try {
+    return createToolNames()(policiesOf(settings).list());
+  } catch (error) {
+    if (error instanceof AppError) return [];
+    throw error;
+  }
 }
 
 /** What no text can reach need not work yet: `sms.example.yaml` has such an agent. */

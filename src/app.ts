@@ -45,6 +45,8 @@ import { createOutbox } from "./outbox.ts";
 import { compilePattern } from "./patterns/re2.ts";
 import { countryOf } from "./phone/country.ts";
 import { prepareCedar } from "./policy/cedar.ts";
+import { createToolNames } from "./policy/tool-names.ts";
+import { createPolicyTools } from "./policy-tools.ts";
 import { createRegistry } from "./prometheus/registry.ts";
 import { createReadiness } from "./readiness.ts";
 import { createReconciliation, doubledAlert } from "./reconciliation.ts";
@@ -176,8 +178,14 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
   const recovered = await store.recover(clock.now());
   if (recovered.turns + recovered.sends > 0) log.info("recovered", recovered);
 
+  const toolNames = createToolNames();
+  const onTools = createPolicyTools({
+    settings: () => settings,
+    named: () => toolNames(policy.list()),
+    raise: alerts.raise,
+  });
   const agents = createAgentRegistry({
-    create: (agent) => createAgent(agent, { ...seams, ...toolAlerts(alerts.raise) }),
+    create: (agent) => createAgent(agent, { ...seams, ...toolAlerts(alerts.raise), onTools }),
     log,
   });
   agents.prepare(settings.agents).commit();

@@ -149,8 +149,10 @@ async function probeServer(
   try {
     const tools = await mcp.tools(MCP_TIME, signal);
     const { status, reason } = mcp.status();
-    if (tools !== undefined && status === "ready")
+    if (tools !== undefined && status === "ready") {
+      seams.onTools?.({ agent: id, server, tools: tools.map((tool) => tool.name) });
       return { name, status: "ok", detail: `${tools.length} ${tools.length === 1 ? "tool" : "tools"}` };
+    }
     return {
       name,
       status: "fail",

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { OfferedTools } from "../policy-tools.ts";
 
 /** What agents need of the outside world. */
 export interface AgentSeams {
@@ -10,6 +11,8 @@ export interface AgentSeams {
   readonly onToolServerDown?: (server: ToolServerDown) => void;
   /** Told in each turn of a name under `confirm` that no tool of its server has. */
   readonly onUnknownConfirm?: (confirm: UnknownConfirm) => void;
+  /** Told in each turn, and by `doctor`, which tools a server offers. */
+  readonly onTools?: (offered: OfferedTools) => void;
   /** All that a command sees of the service's own environment. */
   readonly env: {
     readonly PATH?: string | undefined;

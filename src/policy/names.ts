@@ -38,7 +38,7 @@ export function misnomers(tree: unknown, settings: PolicySettings): Misnomer[] {
 }
 
 /** Uids of a scope stand under `entity` and `entities`, those of an expression under `__entity`. */
-function uidsOf(key: string, value: unknown): Uid[] {
+export function uidsOf(key: string, value: unknown): Uid[] {
   const held = key === "entities" && Array.isArray(value) ? value : [value];
   if (!["entity", "entities", "__entity"].includes(key)) return [];
   return held.flatMap((item: unknown) => uidIn(item) ?? []);

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { diagnose } from "../../src/app-doctor.ts";
+import { systemSeams } from "../../src/app-seams.ts";
 import { type HttpServer, scriptedServer } from "../agents/mcp-http-servers.ts";
 import { cli } from "../support/cli.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
@@ -67,6 +69,43 @@ async function start(policies: string, confirm: readonly string[] = []): Promise
 const call = (name: string, args: Readonly<Record<string, unknown>> = {}) => ({ name, arguments: args });
 const told = (server: ModelServer) =>
   JSON.stringify(server.requests.at(-1)?.body.messages.filter(({ role }) => role === "tool"));
+
+describe("a policy that names a tool its server does not offer", () => {
+  const policies = `
+    @id("no-doors") forbid(principal, action == Policy::Action::"invoke_tool", resource)
+      when { [Policy::Tool::"home.lamp", Policy::Tool::"home.unlok_door"].contains(resource) };`;
+
+  test("is told to the operator once a turn has asked the server, with the name that was meant", async () => {
+    const { service, model } = await start(policies);
+    await service.pair();
+    expect(service.logs.filter(({ event }) => event === "alert")).toEqual([]);
+    model.script({ text: "Hello." });
+    await service.text(PHONE, "hi");
+    await service.received(PHONE, 2);
+    const [alert, ...others] = await service.logged("alert");
+    expect(others).toEqual([]);
+    expect(alert?.fields).toMatchObject({
+      cause: "policy.unknown_tool/no-doors/home.unlok_door",
+      reason: expect.stringContaining(
+        "house.cedar:2) names the tool home.unlok_door, which the MCP server home",
+      ),
+      fix: 'Did you mean Policy::Tool::"home.unlock_door"?',
+    });
+  });
+
+  test("is found by doctor, which asks the server itself", async () => {
+    const { service } = await start(policies);
+    const seams = systemSeams({ level: "error", format: "json" }, {}, "0.0.0");
+    const found: string[] = [];
+    for await (const { name, status, detail } of diagnose(
+      service.settings,
+      seams,
+      new AbortController().signal,
+    ))
+      if (name === "policies") found.push(`${status} ${detail}`);
+    expect(found).toEqual([expect.stringMatching(/^warn The policy "no-doors" .* home\.unlok_door, /)]);
+  });
+});
 
 describe("a partner who may chat", () => {
   const policies = `

@@ -31,6 +31,9 @@ export function createMcpServers(
       const lists = await Promise.all(
         servers.map(async (server) => ({ name: server.name, tools: await server.tools(patience, signal) })),
       );
+      for (const { name, tools } of lists)
+        if (tools !== undefined)
+          seams.onTools?.({ agent: id, server: name, tools: tools.map((tool) => tool.name) });
       return {
         tools: lists.flatMap((list) => list.tools ?? []),
         missing: lists.filter((list) => list.tools === undefined).map((list) => list.name),
