@@ -79,7 +79,8 @@ function fill(db: Database, blocks: number, now: number): void {
   const inbound = `b * ${BLOCK} + t * 2 + 1`;
   const outbound = `b * ${BLOCK} + t * 2 + 2`;
   const columns = `seq, id, channel, direction, from_address, to_address, text, state, route, conversation_id,
-    turn_id, provider_sid, segments, policies, error, late, annotation, created_at`;
+    turn_id, provider_sid, segments, policies, error, late, annotation, created_at,
+    first_state`;
   db.run(`INSERT INTO conversations (seq, id, key, channel, address, agent, started_at, last_at, ended_at, messages)
     SELECT b + 1, conversation, '${CHANNEL}:' || address, '${CHANNEL}', address, 'parrot', at, at + ${span * 8},
       at + ${span * 8} + 1800000, ${TURNS * 2} FROM blocks`);
@@ -91,17 +92,17 @@ function fill(db: Database, blocks: number, now: number): void {
   db.run(`INSERT INTO messages (${columns})
     SELECT ${inbound}, ${idOf(inbound)}, '${CHANNEL}', 'inbound', address, '${NUMBER}',
       ${text("b * 4 + t")}, 'handled', 'message', conversation, ${turnOf("b", "t")}, printf('SM%032x', ${inbound}), 1,
-      '["allowed:${CHANNEL}"]', NULL, 0, NULL, at + t * ${span * 2} FROM blocks, steps`);
+      '["allowed:${CHANNEL}"]', NULL, 0, NULL, at + t * ${span * 2}, 'queued' FROM blocks, steps`);
   db.run(`INSERT INTO messages (${columns})
     SELECT ${outbound}, ${idOf(outbound)}, '${CHANNEL}', 'outbound', '${NUMBER}', address,
       ${text("b * 7 + t")} || ' - is what I would do, but see for yourself.', 'delivered', NULL, conversation,
       ${turnOf("b", "t")}, printf('SM%032x', ${outbound}), 1, '["default:send_message"]', NULL, 0, NULL,
-      at + t * ${span * 2} + 3000 FROM blocks, steps`);
+      at + t * ${span * 2} + 3000, 'pending' FROM blocks, steps`);
   const code = `'{"category":"verification_code","confidence":0.98,"candidates":[]}'`;
   db.run(`INSERT INTO messages (${columns})
     SELECT b * ${BLOCK} + 9, ${idOf(`b * ${BLOCK} + 9`)}, '${CHANNEL}', 'inbound', printf('%d', 20000 + b % 300),
       '${NUMBER}', NULL, 'received', 'signal', NULL, NULL, printf('SM%032x', b * ${BLOCK} + 9), 1,
-      '["default:receive_signal"]', NULL, 0, ${code}, at + ${span * 9} FROM blocks`);
+      '["default:receive_signal"]', NULL, 0, ${code}, at + ${span * 9}, 'received' FROM blocks`);
   const denied = `at > ${now - DENIED_SPAN}`;
   db.run(`INSERT INTO messages (${columns})
     SELECT b * ${BLOCK} + 10, ${idOf(`b * ${BLOCK} + 10`)}, '${CHANNEL}', 'inbound',
@@ -109,19 +110,19 @@ function fill(db: Database, blocks: number, now: number): void {
       iif(${denied}, 'dropped', 'received'), iif(${denied}, 'dropped', 'signal'), NULL, NULL,
       printf('SM%032x', b * ${BLOCK} + 10), 1, '[]',
       iif(${denied}, '{"meaning":"Not permitted to text the agent (receive_message): No policy permits it.","fix":"Pair the phone."}', NULL),
-      0, iif(${denied}, NULL, ${code}), at + ${span * 10} FROM blocks`);
+      0, iif(${denied}, NULL, ${code}), at + ${span * 10}, iif(${denied}, NULL, 'received') FROM blocks`);
   db.run(`INSERT INTO raw_parameters (message, parameters)
     SELECT seq, json_object('ToCountry', 'US', 'SmsMessageSid', provider_sid, 'NumMedia', '0', 'FromZip', '94016',
       'FromCity', 'SAN FRANCISCO', 'Body', text, 'To', to_address, 'NumSegments', '1', 'MessageSid', provider_sid,
       'AccountSid', '${ACCOUNT}', 'From', from_address, 'ApiVersion', '2010-04-01')
     FROM messages WHERE direction = 'inbound' AND text IS NOT NULL`);
   db.run(`INSERT INTO message_events (message, state, at, detail)
-    SELECT seq, iif(route = 'message', 'queued', state), created_at, NULL FROM messages WHERE direction = 'inbound'`);
+    SELECT seq, state, created_at, json_extract(error, '$.meaning') FROM messages WHERE first_state IS NULL`);
   db.run(`INSERT INTO message_events (message, state, at, detail)
     SELECT seq, 'handled', created_at + 3000, NULL FROM messages WHERE route = 'message'`);
   db.run(`INSERT INTO message_events (message, state, at, detail)
-    SELECT seq, value, created_at + key * 400, NULL FROM messages,
-      json_each('["pending","sending","queued","sent","delivered"]') WHERE direction = 'outbound'`);
+    SELECT seq, value, created_at + (key + 1) * 400, NULL FROM messages,
+      json_each('["sending","queued","sent","delivered"]') WHERE direction = 'outbound'`);
   db.run(`INSERT INTO attempts (message, attempt, started_at, day, sid, outcome)
     SELECT seq, 1, created_at, date(created_at / 1000, 'unixepoch'), provider_sid, 'accepted'
     FROM messages WHERE direction = 'outbound'`);

@@ -153,6 +153,7 @@ CREATE TABLE `messages` (
 	`text` text,
 	`media` text,
 	`state` text NOT NULL,
+	`first_state` text,
 	`route` text,
 	`conversation_id` text,
 	`turn_id` text,

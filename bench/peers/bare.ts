@@ -27,9 +27,9 @@ for (const pragma of [
 for (const statement of readFileSync(schema, "utf8").split("--> statement-breakpoint")) db.run(statement);
 
 const insert = db.query(
-  `INSERT INTO messages (id, channel, direction, from_address, to_address, text, state, route, provider_sid,
+  `INSERT INTO messages (id, channel, direction, from_address, to_address, text, state, first_state, route, provider_sid,
      segments, late, created_at)
-   VALUES ($id, 'sms', 'inbound', $from, $to, $text, 'received', 'message', $sid, $segments, 0, $at)
+   VALUES ($id, 'sms', 'inbound', $from, $to, $text, 'received', 'received', 'message', $sid, $segments, 0, $at)
    ON CONFLICT DO NOTHING`,
 );
 const insertRaw = db.query("INSERT INTO raw_parameters (message, parameters) VALUES ($message, $parameters)");

@@ -22,6 +22,8 @@ export interface AdmissionParts {
   readonly usage: Usage;
   readonly localDay: (at: number) => LocalDay;
   readonly now: number;
+  /** Ask whether the text is there before anything is written. */
+  readonly askFirst: boolean;
 }
 
 /** Thrown to undo an admission whose facts have changed since it was decided. */
@@ -29,20 +31,37 @@ export class Stale extends Error {
   override readonly name = "Stale";
 }
 
+/** Thrown to undo an admission of a text that is there. */
+export class Duplicate extends Error {
+  override readonly name = "Duplicate";
+  readonly messageId: string;
+
+  constructor(messageId: string) {
+    super(`the text is there as ${messageId}`);
+    this.messageId = messageId;
+  }
+}
+
 /**
- * Writes a text with all of its effects; throws Stale when one of them no longer fits. Runs inside a write,
- * whose savepoint undoes what was written before the throw.
+ * Writes a text with all of its effects; throws Stale when one of them no longer fits, and Duplicate when the text
+ * turns out to be there. Runs inside a write that undoes what was written before the throw.
  */
 export function admit(admission: Admission, parts: AdmissionParts): AdmitOutcome {
   const { message, effects } = admission;
-  const messageId = parts.messages.inboundId(message.sid);
-  if (messageId !== undefined) return { kind: "duplicate", messageId };
+  if (parts.askFirst) {
+    const messageId = parts.messages.inboundId(message.sid);
+    if (messageId !== undefined) return { kind: "duplicate", messageId };
+  }
   // The turn comes first, so that the text is written with it; but where a watch may take the text, that decides.
   const open = effects.every(({ kind }) => kind !== "offer_signal");
   const first = open ? effects.find((effect) => effect.kind === "queue_turn") : undefined;
   const place = first === undefined ? undefined : parts.turns.place(first);
   const seq = parts.messages.insertInbound(message, place);
-  if (seq === undefined) throw new Error(`there is a message ${message.id} with another sid`);
+  if (seq === undefined) {
+    const messageId = parts.messages.inboundId(message.sid);
+    if (messageId === undefined) throw new Error(`there is a message ${message.id} with another sid`);
+    throw new Duplicate(messageId);
+  }
   // A text that comes late is of the day the carrier took it.
   const { day } = parts.localDay(Math.min(message.createdAt, parts.now));
   parts.usage.received(message.channel, day, billedSegments(message.segments));

@@ -157,13 +157,20 @@ export function createMessageList(db: Db): MessageList {
     one(id) {
       const row = byId.get({ id });
       if (row === undefined) return undefined;
-      return { ...messageOf(row), events: events.all({ message: row.seq }).map(eventOf) };
+      return {
+        ...messageOf(row),
+        events: [...firstOf(row), ...events.all({ message: row.seq })].map(eventOf),
+      };
     },
     history(conversationId, limit) {
       if (limit <= 0) return [];
       return history.all({ conversationId, limit }).reverse().map(entryOf);
     },
   };
+}
+
+function firstOf({ firstState, createdAt }: MessageRow): readonly EventRow[] {
+  return firstState === null ? [] : [{ state: firstState, at: createdAt, detail: null }];
 }
 
 type EventRow = Pick<typeof messageEvents.$inferSelect, "state" | "at" | "detail">;

@@ -73,6 +73,7 @@ export function createMessages(
       text: param("text"),
       media: param("media"),
       state: param("state"),
+      firstState: param("firstState"),
       route: param("route"),
       conversationId: param("conversationId"),
       turnId: param("turnId"),
@@ -106,6 +107,7 @@ export function createMessages(
       text: param("text"),
       media: setTo("media"),
       state: param("state"),
+      firstState: param("firstState"),
       route: param("route"),
       conversationId: param("conversationId"),
       turnId: param("turnId"),
@@ -256,6 +258,7 @@ export function createMessages(
         text: message.text ?? null,
         media: encoded(someOf(message.media)),
         state: message.state,
+        firstState: message.error === undefined ? message.state : null,
         route: message.route,
         conversationId: place?.conversationId ?? null,
         turnId: place?.turnId ?? null,
@@ -270,7 +273,7 @@ export function createMessages(
       if (done.changes === 0) return undefined;
       const seq = Number(done.lastInsertRowid);
       if (message.raw !== undefined) insertRaw.run({ message: seq, parameters: message.raw });
-      addEvent(seq, message.state, message.createdAt, message.error?.meaning);
+      if (message.error !== undefined) addEvent(seq, message.state, message.createdAt, message.error.meaning);
       return seq;
     },
     insertOutbound(message, from, state, error) {
@@ -283,6 +286,7 @@ export function createMessages(
         text: message.text,
         media: someOf(message.mediaUrls.map(untyped)),
         state,
+        firstState: error === undefined ? state : null,
         route: null,
         conversationId: message.conversationId ?? null,
         turnId: message.turnId ?? null,
@@ -298,7 +302,7 @@ export function createMessages(
       });
       if (done.changes === 0) throw new Error(`there is a message ${message.id} already`);
       const seq = Number(done.lastInsertRowid);
-      addEvent(seq, state, message.createdAt, error?.meaning);
+      if (error !== undefined) addEvent(seq, state, message.createdAt, error.meaning);
       events.status(seq, state, message.createdAt);
       const { id, channel, to, turnId = null } = message;
       noteMove({ id, channel, direction: "outbound", to, turnId }, state, error?.meaning);

@@ -46,6 +46,8 @@ export const messages = sqliteTable(
     text: text("text"),
     media: json<readonly Media[]>("media"),
     state: text("state").$type<InboundState | DeliveryState>().notNull(),
+    /** The state it was written in, at `created_at`; null where the first of its events says that and why. */
+    firstState: text("first_state").$type<InboundState | DeliveryState>(),
     route: text("route").$type<Route>(),
     conversationId: text("conversation_id").references(() => conversations.id),
     turnId: text("turn_id").references(() => turns.id),
@@ -114,6 +116,7 @@ export const rawParameters = sqliteTable("raw_parameters", {
   parameters: text("parameters").notNull(),
 });
 
+/** The states of a message after the one it was written in. */
 export const messageEvents = sqliteTable(
   "message_events",
   {

@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import type { NewOutbound } from "../message.ts";
 import type { EnqueueOutcome, JoinConversation, Store } from "../store.ts";
 import { createLocalDays } from "../usage.ts";
-import { admit, Stale } from "./admission.ts";
+import { admit, Duplicate, Stale } from "./admission.ts";
 import { createAttempts } from "./attempts.ts";
 import { createChanges } from "./changes.ts";
 import { createCheckpoints } from "./checkpoint.ts";
@@ -67,6 +67,12 @@ export interface SqliteStoreOptions {
 /** More than the largest text and what comes with it. */
 const BALLAST = Buffer.alloc(128 * 1024);
 
+/**
+ * Texts that come twice come in waves, when the carrier got no answer; in between to ask for each would be in vain. One
+ * that is found only as it is written has the whole commit made again.
+ */
+const AFTER_DUPLICATE = 10_000;
+
 /** The store over an open and migrated database. */
 export function createSqliteStore(client: Database.Database, options: SqliteStoreOptions): Store {
   const {
@@ -99,6 +105,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     },
   });
   let closed = false;
+  /** Texts that are still asked for before they are written. */
+  let askFirst = 0;
   const events = createEvents(db);
   const changes = createChanges();
   const messages = createMessages(db, events, changes);
@@ -265,10 +273,15 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
             usage,
             localDay,
             now: clock.now(),
+            askFirst: askFirst > 0 && askFirst-- > 0,
           }),
         );
       } catch (error) {
         if (error instanceof Stale) return { kind: "stale" };
+        if (error instanceof Duplicate) {
+          askFirst = AFTER_DUPLICATE;
+          return { kind: "duplicate", messageId: error.messageId };
+        }
         throw error;
       }
     },
