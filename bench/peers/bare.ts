@@ -20,8 +20,8 @@ for (const pragma of [
   "synchronous = FULL",
   "secure_delete = ON",
   "temp_store = MEMORY",
-  "cache_size = -4096",
-  "wal_autocheckpoint = 2000",
+  "cache_size = -8192",
+  "wal_autocheckpoint = 4000",
 ])
   db.run(`PRAGMA ${pragma}`);
 for (const statement of readFileSync(schema, "utf8").split("--> statement-breakpoint")) db.run(statement);

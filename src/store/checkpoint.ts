@@ -23,7 +23,7 @@ const WORTH = 128;
  * Pages at which a commit itself has to copy the log into the database (SQLite's own automatic checkpoint),
  * in case it is never quiet.
  */
-const AT_MOST = 2_000;
+const AT_MOST = 4_000;
 
 /** Copies the write-ahead log into the database when nobody waits, so that commits seldom have to. */
 export function createCheckpoints(client: Database.Database, clock: Clock, log: Log): Checkpoints {

@@ -24,7 +24,7 @@ const BUSY = 1_000;
 
 /**
  * Opens the database itself. Every commit is on disk when it returns (`synchronous=FULL`, and on macOS a
- * full sync). What is deleted is overwritten. Memory is bounded: a 4 MiB page cache and no memory map.
+ * full sync). What is deleted is overwritten. Memory is bounded: an 8 MiB page cache and no memory map.
  */
 export function openDatabase(connect: Connect, file: string): Database.Database {
   const client = connect(file, BUSY);
@@ -36,7 +36,7 @@ export function openDatabase(connect: Connect, file: string): Database.Database 
   client.pragma("secure_delete = ON");
   client.pragma("trusted_schema = OFF");
   client.pragma("temp_store = MEMORY");
-  client.pragma("cache_size = -4096");
+  client.pragma("cache_size = -8192");
   client.pragma("mmap_size = 0");
   client.pragma(`journal_size_limit = ${16 * 1024 * 1024}`);
   return client;
