@@ -391,5 +391,6 @@ CREATE TABLE `webhooks` (
 	`failing_since` integer,
 	`paused` integer NOT NULL,
 	`due_at` integer NOT NULL,
-	`lease_until` integer
+	`lease_until` integer,
+	`lost` text
 );

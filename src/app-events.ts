@@ -11,6 +11,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import { sha256 } from "./system/digest.ts";
+import { createLagWatch, type WebhookLag } from "./webhook-lag.ts";
 import { createPostEvent } from "./webhooks/post.ts";
 import { startWorker } from "./worker.ts";
 
@@ -25,6 +26,7 @@ export interface Events {
   readonly alerts: Alerts;
   readonly feed: EventFeed;
   readonly backlog: EventWebhooks["backlog"];
+  readonly lags: () => Promise<readonly WebhookLag[]>;
   readonly channelChanged: (channel: string, state: ChannelState) => void;
   /** A request to the carrier's webhook was refused. */
   readonly webhookRefused: (channel: string, why: "signature" | "account") => void;
@@ -50,7 +52,18 @@ export function createEvents(settings: () => Settings, store: Store, metrics: Me
     log,
   });
   const worker = startWorker(webhooks.queue, { concurrency: WEBHOOK_CONCURRENCY, clock, log });
-  store.onEvents(worker.wake);
+  const lag = createLagWatch({
+    lags: webhooks.lags,
+    told: webhooks.toldLoss,
+    alerts,
+    onLost: (webhook, events) => metrics.count("webhook_lost_total", { webhook }, events),
+    clock,
+    log,
+  });
+  store.onEvents(() => {
+    worker.wake();
+    void lag.look();
+  });
   const burst = createBurst(clock, REFUSED_BURST, 60_000);
 
   let retry: CancelTimer = () => {};
@@ -69,6 +82,7 @@ export function createEvents(settings: () => Settings, store: Store, metrics: Me
     alerts,
     feed,
     backlog: webhooks.backlog,
+    lags: webhooks.lags,
     channelChanged: createChannelEvents({ store, alerts, clock, log }),
     webhookRefused(channel, why) {
       metrics.count("webhook_refused_total", { channel, reason: why });
@@ -87,6 +101,7 @@ export function createEvents(settings: () => Settings, store: Store, metrics: Me
     async start() {
       await alerts.start();
       await follow();
+      await lag.look();
     },
     follow,
     async stop(grace) {

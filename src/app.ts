@@ -168,6 +168,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
         .filter((channel) => channel.enabled)
         .map(({ id }) => ({ id, ...channels.state(id) })),
     configuration: () => configuration.error(),
+    webhooks: () => events.lags(),
     clock,
   });
   const events = createEvents(() => settings, store, metrics, seams);
@@ -592,6 +593,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     runnable,
     alerts,
     backlog: events.backlog,
+    lags: events.lags,
     store,
     version: seams.version,
     clock,

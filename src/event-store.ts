@@ -1,8 +1,12 @@
 import type { AlertEvent, ChannelStatusEvent, EventType, ServiceEvent } from "./event.ts";
 
+/** Most events that the log keeps, and for how long, ms. */
+export const EVENTS_KEPT = 100_000;
+export const EVENTS_KEPT_FOR = 7 * 24 * 3_600_000;
+
 /**
  * The log of events. What happens inside the store is added in the transaction that makes it so; the rest by
- * `appendEvent`, right after it happened. Kept for a week, and at most 100,000 of them.
+ * `appendEvent`, right after it happened. Kept for a week, and at most `EVENTS_KEPT` of them.
  */
 export interface EventStore {
   appendEvent(event: (ChannelStatusEvent | AlertEvent) & { readonly at: number }): Promise<void>;
@@ -57,6 +61,21 @@ export interface WebhookStore {
   settleWebhook(settle: WebhookSettle): Promise<number>;
   /** What these webhooks have still to be told, counted up to `limit`. */
   webhookBacklog(wanted: readonly WantedEvents[], limit: number): Promise<readonly BacklogOf[]>;
+  /** How far each of these webhooks is behind, and what it has lost that nobody was told of. */
+  webhookLags(wanted: readonly WantedEvents[]): Promise<readonly LagOf[]>;
+  /** The operator was told that the webhook has lost these. */
+  toldWebhookLoss(key: string, lost: LostEvents): Promise<void>;
+}
+
+/** Events that were removed from the log before a webhook was told of them: how many of each type. */
+export type LostEvents = Readonly<Partial<Record<EventType, number>>>;
+
+export interface LagOf {
+  readonly key: string;
+  /** Events in the log from the oldest that it wants and was not told, whatever their type; 0 when there is none. */
+  readonly behind: number;
+  readonly oldestAt?: number;
+  readonly lost: LostEvents;
 }
 
 export interface BacklogOf {

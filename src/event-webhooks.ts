@@ -7,6 +7,7 @@ import { tellInLanes } from "./event-lanes.ts";
 import type {
   ClaimedWebhook,
   EventPage,
+  LostEvents,
   WantedEvents,
   WebhookProgress,
   WebhookStore,
@@ -14,6 +15,7 @@ import type {
 import type { Log, LogFields } from "./log.ts";
 import type { Settings, WebhookSettings } from "./settings.ts";
 import type { Caller } from "./token.ts";
+import type { WebhookLag } from "./webhook-lag.ts";
 import type { Queue } from "./worker.ts";
 
 /** Signs one event and posts it. Never rejects. */
@@ -55,6 +57,9 @@ export interface WebhookBacklog {
 export interface EventWebhooks {
   readonly queue: Queue<ClaimedWebhook>;
   backlog(): Promise<readonly WebhookBacklog[]>;
+  lags(): Promise<readonly (WebhookLag & { readonly lost: LostEvents })[]>;
+  /** The operator was told that a webhook has lost these. */
+  toldLoss(webhook: string, lost: LostEvents): Promise<void>;
   /** Follows the settings, at the start and whenever they have changed. */
   follow(): Promise<void>;
 }
@@ -196,6 +201,17 @@ export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
         const name = targets().get(key)?.name;
         return name === undefined ? [] : [{ webhook: name, events, paused }];
       });
+    },
+    async lags() {
+      const found = await store.webhookLags([...targets().values()]);
+      return found.flatMap(({ key, ...lag }) => {
+        const webhook = targets().get(key)?.name;
+        return webhook === undefined ? [] : [{ webhook, ...lag }];
+      });
+    },
+    async toldLoss(webhook, lost) {
+      const key = [...targets().values()].find(({ name }) => name === webhook)?.key;
+      if (key !== undefined) await store.toldWebhookLoss(key, lost);
     },
     follow: () => store.followWebhooks([...targets().keys()], clock.now()),
   };

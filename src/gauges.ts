@@ -5,6 +5,7 @@ import type { WebhookBacklog } from "./event-webhooks.ts";
 import { type Reading, reading } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
+import type { WebhookLag } from "./webhook-lag.ts";
 
 export interface GaugesSeams {
   readonly settings: () => Settings;
@@ -13,6 +14,7 @@ export interface GaugesSeams {
   readonly runnable: () => readonly string[];
   readonly alerts: Pick<Alerts, "current">;
   readonly backlog: () => Promise<readonly WebhookBacklog[]>;
+  readonly lags: () => Promise<readonly WebhookLag[]>;
   readonly store: Pick<Store, "depths" | "nextTurnDue" | "segmentsUsed">;
   readonly version: string;
   readonly clock: Clock;
@@ -36,11 +38,12 @@ export function createGauges(seams: GaugesSeams): () => Promise<readonly Reading
   let last: { readonly at: number; readonly stored: Promise<readonly Reading[]> } | undefined;
 
   async function read(now: number): Promise<readonly Reading[]> {
-    const [depths, due, used, backlog] = await Promise.all([
+    const [depths, due, used, backlog, lags] = await Promise.all([
       store.depths(),
       store.nextTurnDue(seams.runnable()),
       store.segmentsUsed(now),
       seams.backlog(),
+      seams.lags(),
     ]);
     const seconds = (since: number | undefined) =>
       since === undefined ? 0 : Math.max(0, now - since) / 1_000;
@@ -61,6 +64,7 @@ export function createGauges(seams: GaugesSeams): () => Promise<readonly Reading
         reading("webhook_backlog_events", { webhook }, events),
         reading("webhook_paused", { webhook }, paused ? 1 : 0),
       ]),
+      ...lags.map(({ webhook, behind }) => reading("webhook_behind_events", { webhook }, behind)),
     ];
   }
 

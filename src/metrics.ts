@@ -20,6 +20,10 @@ export const COUNTERS = {
   watches_expired_total: { help: "Watches whose time was over", labels: [] },
   policy_decisions_total: { help: "Decisions of the policies", labels: ["action", "decision"] },
   webhook_posts_total: { help: "Events posted to the webhooks of sms.yaml", labels: ["outcome"] },
+  webhook_lost_total: {
+    help: "Events that were removed from the log before a webhook had taken them",
+    labels: ["webhook"],
+  },
   http_requests_total: { help: "Requests answered", labels: ["listener", "status"] },
 } as const;
 
@@ -56,6 +60,10 @@ export const GAUGES = {
   watches_pending: { help: "Watches that wait", labels: [] },
   judgements_waiting: { help: "Texts that wait to be judged for a watch with instructions", labels: [] },
   webhook_backlog_events: { help: "Events a webhook has not been told, at most 10000", labels: ["webhook"] },
+  webhook_behind_events: {
+    help: "Events in the log since the oldest that a webhook has not been told; it is lost at 100000",
+    labels: ["webhook"],
+  },
   webhook_paused: { help: "1 for a webhook that keeps failing and is only probed", labels: ["webhook"] },
   alerts: { help: "What the operator was told within the last hour", labels: ["kind"] },
   segments_used_today: { help: "Outbound segments of the local day", labels: [] },

@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import type { ConfigurationError } from "./configuration.ts";
 import type { AppError } from "./errors.ts";
+import { overrunning, type WebhookLag } from "./webhook-lag.ts";
 
 /** Whether the service can do its work, and what keeps it from that. */
 export interface Readiness {
@@ -9,7 +10,7 @@ export interface Readiness {
 }
 
 export interface ReadinessCheck {
-  /** `database`, `policies`, `channel <id>`, `configuration`. */
+  /** `database`, `policies`, `channel <id>`, `configuration`, `webhook <n> (<origin>)`. */
   readonly name: string;
   readonly ok: boolean;
   readonly reason?: string;
@@ -27,6 +28,8 @@ export interface ReadinessSeams {
   }[];
   /** Why the file's configuration is not in force. */
   readonly configuration: () => ConfigurationError | undefined;
+  /** How far the webhooks of sms.yaml are behind. */
+  readonly webhooks: () => Promise<readonly WebhookLag[]>;
   readonly clock: Clock;
 }
 
@@ -54,6 +57,16 @@ export function createReadiness(seams: ReadinessSeams): {
     return probe.result;
   }
 
+  /** A slow program of the operator's keeps nobody from being answered. What the database cannot say is left out. */
+  async function webhooks(): Promise<readonly ReadinessCheck[]> {
+    const lags = await seams.webhooks().catch(() => []);
+    return lags.map((lag) => {
+      const name = `webhook ${lag.webhook}`;
+      const reason = overrunning(lag, clock.now());
+      return reason === undefined ? { name, ok: true } : { name, ok: false, reason };
+    });
+  }
+
   return {
     async look() {
       const policies = seams.policies();
@@ -70,7 +83,8 @@ export function createReadiness(seams: ReadinessSeams): {
       // A file that is not in force is for the operator to mend; the service works on without it.
       const error = seams.configuration();
       const file = error === undefined ? [] : [{ name: "configuration", ok: false, reason: error.message }];
-      return { ready: working.every(({ ok }) => ok), checks: [...working, ...file] };
+      const told = await webhooks();
+      return { ready: working.every(({ ok }) => ok), checks: [...working, ...file, ...told] };
     },
     failed(error) {
       probe = { at: clock.now(), result: Promise.resolve(unusable(error)) };

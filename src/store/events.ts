@@ -1,7 +1,13 @@
 import { and, asc, gte, sql } from "drizzle-orm";
 import type { Conversation } from "../conversation.ts";
 import type { AlertEvent, ChannelStatusEvent, ServiceEvent } from "../event.ts";
-import type { EventPage, EventQuery, EventStore } from "../event-store.ts";
+import {
+  EVENTS_KEPT,
+  EVENTS_KEPT_FOR,
+  type EventPage,
+  type EventQuery,
+  type EventStore,
+} from "../event-store.ts";
 import type { Message } from "../message.ts";
 import type { Signal } from "../signal.ts";
 import { eventId, readEventId } from "./event-id.ts";
@@ -21,8 +27,11 @@ export interface Events {
   last(): number;
   position(id: string): number | undefined;
   page(query: EventQuery, referents: Referents): EventPage;
-  /** True when the page after a position would not be empty of these types. */
-  any(after: number, types: EventQuery["types"]): boolean;
+  /** The first event of these types after a position. */
+  first(
+    after: number,
+    types: EventQuery["types"],
+  ): { readonly position: number; readonly at: number } | undefined;
   /** Events of these types after a position up to a time: how many, and the last event of that time. */
   before(
     after: number,
@@ -32,8 +41,11 @@ export interface Events {
   /** Events of these types after a position, counted up to `limit`. */
   count(after: number, types: NonNullable<EventQuery["types"]>, limit: number): number;
   alerts(since: number): Awaited<ReturnType<EventStore["alerts"]>>;
-  /** Removes some of what is too old or too much, but never the newest; true while there is more. */
-  sweep(now: number, step: number): boolean;
+  /**
+   * Removes some of what is too old or too much, but never the newest; true while there is more. `removing` is told
+   * before it goes.
+   */
+  sweep(now: number, step: number, removing: (rows: readonly EventRow[]) => void): boolean;
   listen(listener: () => void): () => void;
   /** Called after each commit: tells those who listen, where events were added. */
   committed(): void;
@@ -45,9 +57,6 @@ export interface Referents {
   signal(messageId: string): Signal | undefined;
   conversation(id: string): Conversation | undefined;
 }
-
-const KEPT_FOR = 7 * 24 * 3_600_000;
-const KEPT_AT_MOST = 100_000;
 
 const NONCE = sql`random() & 281474976710655`;
 
@@ -172,8 +181,10 @@ export function createEvents(db: Db): Events {
         more,
       };
     },
-    any: (after, types) =>
-      rowsBehind({ after, limit: 1, ...(types === undefined ? {} : { types }) }).length > 0,
+    first(after, types) {
+      const [row] = rowsBehind({ after, limit: 1, ...(types === undefined ? {} : { types }) });
+      return row === undefined ? undefined : { position: row.seq, at: row.at };
+    },
     before(after, at, types) {
       const found = before.get({ after, at, types: JSON.stringify(types) });
       return { count: found?.count ?? 0, position: found?.position ?? after };
@@ -184,14 +195,17 @@ export function createEvents(db: Db): Events {
         const alert = alertOf(row);
         return alert === undefined ? [] : [{ ...alert, at: row.at }];
       }),
-    sweep(now, step) {
+    sweep(now, step, removing) {
       const end = last();
       const rows = behind.all({ after: 0, limit: step });
       const kept = rows.findIndex(
-        ({ seq, at }) => seq === end || (seq > end - KEPT_AT_MOST && at > now - KEPT_FOR),
+        ({ seq, at }) => seq === end || (seq > end - EVENTS_KEPT && at > now - EVENTS_KEPT_FOR),
       );
       const until = rows.at(kept < 0 ? -1 : kept - 1)?.seq;
-      if (until !== undefined && kept !== 0) remove.run({ until });
+      if (until !== undefined && kept !== 0) {
+        removing(kept < 0 ? rows : rows.slice(0, kept));
+        remove.run({ until });
+      }
       return kept < 0 && rows.length === step;
     },
     listen(listener) {

@@ -13,6 +13,7 @@ import type { Annotation } from "../annotation.ts";
 import type { ChannelStatus } from "../channel.ts";
 import type { Explained } from "../errors.ts";
 import type { EventType } from "../event.ts";
+import type { LostEvents } from "../event-store.ts";
 import type { DeliveryState, InboundState, Media, Route } from "../message.ts";
 import type { Scope } from "../token.ts";
 import type { JournalEntry } from "../tool.ts";
@@ -596,6 +597,8 @@ export const webhooks = sqliteTable("webhooks", {
   paused: integer("paused", { mode: "boolean" }).notNull(),
   dueAt: integer("due_at").notNull(),
   leaseUntil: integer("lease_until"),
+  /** Events that were removed before it was told of them, by type, as far as nobody was told of that. */
+  lost: json<LostEvents>("lost"),
 });
 
 export const tokens = sqliteTable(

@@ -43,6 +43,7 @@ import { createTurns } from "./turns.ts";
 import { createUsage } from "./usage.ts";
 import { createWatchSignals, signalOf } from "./watch-signals.ts";
 import { createWatch, createWatches } from "./watches.ts";
+import { createWebhookLosses } from "./webhook-losses.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export interface SqliteStoreOptions {
@@ -151,7 +152,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     events,
     onErased: checkpoints.noteErased,
   });
-  const webhooks = createWebhooks(db, events);
+  const losses = createWebhookLosses(db);
+  const webhooks = createWebhooks(db, events, losses);
   const tokens = createTokens(db);
   const requests = createRequests(db);
   const resend = createResend({ messages, attempts, doubts, outbox, senders, requests });
@@ -161,7 +163,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     onErased: checkpoints.noteErased,
     time: () => performance.now(),
   });
-  const sweep = createSweep(db, outbox, events);
+  const sweep = createSweep(db, outbox, events, losses);
   const referents: Referents = {
     message(id) {
       const row = messages.byId(id);
@@ -414,6 +416,8 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       ),
     nextWebhookDue: (wanted) => read(() => webhooks.nextDue(wanted)),
     webhookBacklog: (wanted, limit) => read(() => webhooks.backlog(wanted, limit)),
+    webhookLags: (wanted) => read(() => webhooks.lags(wanted)),
+    toldWebhookLoss: (key, lost) => write(() => losses.told(key, lost)),
     settleWebhook: (settle) => write(() => webhooks.settle(settle)),
 
     addToken: (token, hash) => write(() => tokens.add(token, hash)),

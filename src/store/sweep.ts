@@ -17,6 +17,7 @@ import {
   watchSignals,
 } from "./schema.ts";
 import { type Db, param, type Write } from "./statement.ts";
+import type { WebhookLosses } from "./webhook-losses.ts";
 
 /** Rows of each kind that one step removes: a few milliseconds. */
 const STEP = 200;
@@ -41,7 +42,12 @@ const EMPTY_WATCHES_KEPT = 3_600_000;
 const WATCHES_KEPT = 7 * DAY;
 
 /** One step of removing what has expired; answers whether there may be more. Runs inside a write. */
-export function createSweep(db: Db, outbox: Outbox, events: Events): (now: number) => boolean {
+export function createSweep(
+  db: Db,
+  outbox: Outbox,
+  events: Events,
+  losses: WebhookLosses,
+): (now: number) => boolean {
   const before = param("before");
   // A key leads to its watch as long as it lives, and a turn needs its own until it has ended.
   const unneeded = sql`not exists (select 1 from ${watchKeys} where ${watchKeys.watch} = ${watches.seq})
@@ -107,7 +113,7 @@ export function createSweep(db: Db, outbox: Outbox, events: Events): (now: numbe
 
   return (now) => {
     let more = outbox.giveUp(now, STEP) === STEP;
-    if (events.sweep(now, STEP)) more = true;
+    if (events.sweep(now, STEP, losses.removing)) more = true;
     for (const { remove, kept } of removals) {
       if (remove.run({ before: now - kept }).changes === STEP) more = true;
     }

@@ -3,6 +3,7 @@ import type {
   BacklogOf,
   ClaimedWebhook,
   EventPage,
+  LagOf,
   WantedEvents,
   WebhookClaim,
   WebhookSettle,
@@ -11,6 +12,7 @@ import type { Events } from "./events.ts";
 import { earliest } from "./outbox.ts";
 import { webhooks } from "./schema.ts";
 import { type Db, is, param, type Read, setTo, type Write } from "./statement.ts";
+import type { WebhookLosses } from "./webhook-losses.ts";
 
 type WebhookRow = typeof webhooks.$inferSelect;
 
@@ -26,11 +28,12 @@ export interface Webhooks {
   nextDue(wanted: readonly WantedEvents[]): number | undefined;
   settle(settle: WebhookSettle): number;
   backlog(wanted: readonly WantedEvents[], limit: number): readonly BacklogOf[];
+  lags(wanted: readonly WantedEvents[]): readonly LagOf[];
 }
 
 type Page = (after: number, types: WantedEvents["types"], limit: number) => EventPage;
 
-export function createWebhooks(db: Db, events: Events): Webhooks {
+export function createWebhooks(db: Db, events: Events, losses: Pick<WebhookLosses, "of">): Webhooks {
   const insert: Write<{ key: string; position: number; now: number }> = db
     .insert(webhooks)
     .values({
@@ -57,7 +60,7 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
     .set({ leaseUntil: setTo("until") })
     .where(is(webhooks.key, "key"))
     .prepare();
-  const settle: Write<Omit<WebhookRow, "leaseUntil" | "paused"> & { paused: 0 | 1 }> = db
+  const settle: Write<Omit<WebhookRow, "leaseUntil" | "paused" | "lost"> & { paused: 0 | 1 }> = db
     .update(webhooks)
     .set({
       position: setTo("position"),
@@ -79,13 +82,18 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
     return known?.types === types ? Math.max(known.position, row.position) : row.position;
   }
 
-  function waits(row: WebhookRow, types: WantedEvents["types"]): boolean {
+  /** The oldest event that the webhook wants and was not told. */
+  function oldest(row: WebhookRow, types: WantedEvents["types"]): ReturnType<Events["first"]> {
     const after = start(row, types);
     const position = events.last();
-    if (position <= after) return false;
-    if (events.any(after, types)) return true;
-    looked.set(row.key, { types, position });
-    return false;
+    if (position <= after) return undefined;
+    const found = events.first(after, types);
+    if (found === undefined) looked.set(row.key, { types, position });
+    return found;
+  }
+
+  function waits(row: WebhookRow, types: WantedEvents["types"]): boolean {
+    return oldest(row, types) !== undefined;
   }
 
   return {
@@ -120,6 +128,16 @@ export function createWebhooks(db: Db, events: Events): Webhooks {
         const row = byKey.get({ key });
         if (row === undefined) return [];
         return [{ key, events: events.count(start(row, types), types, limit), paused: row.paused }];
+      });
+    },
+    lags(wanted) {
+      return wanted.flatMap(({ key, types }) => {
+        const row = byKey.get({ key });
+        if (row === undefined) return [];
+        const first = oldest(row, types);
+        const behind = first === undefined ? 0 : events.last() - first.position + 1;
+        const oldestAt = first === undefined ? {} : { oldestAt: first.at };
+        return [{ key, behind, ...oldestAt, lost: losses.of(key, types) }];
       });
     },
     settle({ key, position, failures, failingSince, paused, dueAt, giveUp }) {

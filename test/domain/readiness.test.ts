@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { ConfigurationError } from "../../src/configuration.ts";
 import { AppError } from "../../src/errors.ts";
 import { createReadiness } from "../../src/readiness.ts";
+import type { WebhookLag } from "../../src/webhook-lag.ts";
 import { manualClock } from "../support/clock.ts";
 
 interface World {
@@ -9,12 +10,13 @@ interface World {
   policies: number;
   channels: readonly { id: string; status: string; reason?: string }[];
   configuration?: ConfigurationError;
+  webhooks: readonly WebhookLag[];
   asked: number;
 }
 
 function world() {
   const clock = manualClock();
-  const at: World = { policies: 4, channels: [{ id: "sms", status: "connected" }], asked: 0 };
+  const at: World = { policies: 4, channels: [{ id: "sms", status: "connected" }], webhooks: [], asked: 0 };
   const readiness = createReadiness({
     store: {
       async ping() {
@@ -25,6 +27,7 @@ function world() {
     policies: () => at.policies,
     channels: () => at.channels,
     configuration: () => at.configuration,
+    webhooks: async () => at.webhooks,
     clock,
   });
   const failing = async () =>
@@ -81,5 +84,19 @@ test("every channel must be reachable, and policies be in force; a file that is 
   at.policies = 1;
   at.configuration = { message: "sms.yaml:1:1 is wrong", fix: "correct it", at: 1 };
   expect(await failing()).toEqual([["configuration", "sms.yaml:1:1 is wrong"]]);
+  expect((await readiness.look()).ready).toBe(true);
+});
+
+test("a webhook that is about to be overrun is told, and keeps nobody from being answered", async () => {
+  const { clock, at, readiness, failing } = world();
+  at.webhooks = [
+    { webhook: "1 (http://127.0.0.1)", behind: 49_999, oldestAt: clock.now() },
+    { webhook: "2 (http://127.0.0.1)", behind: 50_000, oldestAt: clock.now() },
+    { webhook: "3 (http://127.0.0.1)", behind: 1, oldestAt: clock.now() - 4 * 24 * 3_600_000 },
+  ];
+  expect(await failing()).toEqual([
+    ["webhook 2 (http://127.0.0.1)", expect.stringContaining("50000 events")],
+    ["webhook 3 (http://127.0.0.1)", expect.stringContaining("4 days old")],
+  ]);
   expect((await readiness.look()).ready).toBe(true);
 });

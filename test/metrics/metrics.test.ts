@@ -245,7 +245,7 @@ describe("the metrics", () => {
       },
     });
     await service.admitted(PHONE, "Hello");
-    await service.logged("webhook.failed");
+    await service.logged("alert"); // once the pause is on disk
     const { value, text } = await scrape(service);
     const webhook = `1 (http://127.0.0.1:${consumer.port})`;
     expect(value("webhook_backlog_events", { webhook })).toBe(1);
