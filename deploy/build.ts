@@ -21,6 +21,9 @@ const TARGETS = {
   "darwin-x64": { bun: "bun-darwin-x64", addon: "darwin-x64" },
 } as const;
 
+/** By so much JavaScriptCore's thresholds for compiling are higher than usual while the service starts. */
+const START_JIT_POLICY = 100;
+
 type Target = keyof typeof TARGETS;
 
 function isTarget(name: string): name is Target {
@@ -107,6 +110,10 @@ async function build(target: Target, outfile: string): Promise<void> {
     compile: {
       target: bun,
       outfile,
+      // What a start runs lies together and not among what it does not run; deploy/order.ts records it.
+      bytecodeOrder: join(root, "deploy", "start.order"),
+      // What only the start runs is not worth compiling: `compileHotCode` in src/system/memory.ts ends this.
+      jitPolicy: START_JIT_POLICY,
       // The service reads nothing from the folder it happens to be started in.
       autoloadDotenv: false,
       autoloadBunfig: false,

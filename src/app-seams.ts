@@ -9,7 +9,7 @@ import type { SyncFile } from "./store/log-sync.ts";
 import { systemClock } from "./system/clock.ts";
 import { createBoundedFetch } from "./system/fetch.ts";
 import { systemRandom } from "./system/files.ts";
-import { collectGarbage } from "./system/memory.ts";
+import { collectGarbage, compileHotCode } from "./system/memory.ts";
 
 /** What the world gives the service; tests give their own. */
 export interface Seams {
@@ -30,6 +30,8 @@ export interface Seams {
   readonly onBroken?: (error: AppError) => void;
   /** Called in quiet moments; without it memory is left to the runtime. */
   readonly collectGarbage?: () => void;
+  /** Called once the service listens: what is run often from now on is worth compiling. */
+  readonly compileHotCode?: () => void;
   /** Where the settings come from; without it nothing can be switched or reloaded from a file. */
   readonly configFile?: ConfigFile;
   /** Told of the `log:` section when a reload has changed it. */
@@ -57,6 +59,7 @@ export function systemSeams(
     env,
     version,
     collectGarbage,
+    compileHotCode,
     configureLog: (wanted) => log.configure({ level: wanted.level, format: formatOf(wanted) }),
   };
 }

@@ -32,6 +32,7 @@ export function openSimulator(
     readonly clock: Clock;
     readonly random: RandomBytes;
     readonly log: Log;
+    readonly compileHotCode?: () => void;
   },
 ): RunningSimulator {
   const simulator = createSimulator({ ...seams, ...seeds, origin: () => listener.url });
@@ -42,6 +43,7 @@ export function openSimulator(
     // Beyond every client's time-out, since faults leave requests unanswered.
     idleTimeout: 60,
   });
+  seams.compileHotCode?.();
   return {
     url: listener.url,
     control: simulator.control,

@@ -682,6 +682,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
       log.info("listening", { public: publicListener.url, admin: adminListener.url });
       await connect();
       housekeeping.start();
+      seams.compileHotCode?.();
       return { publicUrl: publicListener.url, adminUrl: adminListener.url };
     },
     async idle() {

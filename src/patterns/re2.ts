@@ -1,4 +1,3 @@
-import { RE2JS, RE2JSSyntaxException, RE2Set } from "re2js";
 import type { CompilePattern } from "../watch.ts";
 
 /** Longest pattern, characters. Bounds what compiling may cost before the size is known. */
@@ -16,6 +15,11 @@ const MAX_MEMORY = 256 * 1024;
 /** Characters of a text that are looked at; the longest text that phones send has fewer. */
 const MAX_TEXT = 4_096;
 
+/** RE2, loaded with the first pattern, in a few ms: a service that is given none does not hold it in memory. */
+function re2(): typeof import("re2js") {
+  return require("re2js");
+}
+
 /**
  * Compiles a pattern with RE2 (https://github.com/google/re2/wiki/Syntax), which looks at each character of a
  * text once and never backtracks. What RE2 leaves out for that, and what would be too large, is refused with
@@ -26,6 +30,7 @@ export const compilePattern: CompilePattern = (source) => {
     return { refused: `It has ${source.length} characters; write at most ${MAX_LENGTH}.` };
   if ((source.match(CLASS)?.length ?? 0) > MAX_CLASSES)
     return { refused: `It has too many classes of Unicode (\\p{…}); write at most ${MAX_CLASSES}.` };
+  const { RE2JSSyntaxException, RE2Set } = re2();
   try {
     if (weightOf(source) > MAX_WEIGHT)
       return {
@@ -45,14 +50,16 @@ const CLASS = /\\[pP]/g;
 
 /** Throws RE2JSSyntaxException. */
 function weightOf(source: string): number {
-  const size = RE2JS.compile(source).programSize();
+  const size = re2().RE2JS.compile(source).programSize();
   return source.search(CLASS) < 0 ? size : size + 2 * (size - sizeOnce(source));
 }
 
 /** The size without counted repetitions; 0 where it cannot be told. */
 function sizeOnce(source: string): number {
   try {
-    return RE2JS.compile(source.replace(/\{\d+(,\d*)?\}/g, "")).programSize();
+    return re2()
+      .RE2JS.compile(source.replace(/\{\d+(,\d*)?\}/g, ""))
+      .programSize();
   } catch {
     return 0;
   }

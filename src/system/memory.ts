@@ -11,6 +11,14 @@ const QUIET = 7_000;
 const WORTH = 500;
 
 /**
+ * Ends the reluctance to compile that the binary starts with (`jitPolicy` in deploy/build.ts). Compiling what only the
+ * start runs would take memory that is not given back.
+ */
+export function compileHotCode(): void {
+  Bun.unsafe.setJITPolicy(1);
+}
+
+/**
  * Collects all garbage and drops all compiled code, as soon as nothing runs: some 30 ms without an answer to anybody.
  * After a start most of the code is never run again; what is needed is there at once from the binary's bytecode, and
  * what is hot is compiled again: the first texts afterwards take some 10 to 20 ms longer.
