@@ -8,8 +8,11 @@ import { AppError } from "./errors.ts";
  * guess and does not count.
  */
 export interface Throttle {
-  /** Resolves when this client's next attempt may be looked at; rejects with `unavailable` where too many wait. */
-  enter(client: string): Promise<void>;
+  /**
+   * Resolves when this client's next attempt may be looked at. Rejects with `unavailable` where too many wait: then it is
+   * asked whether the credential is right, and one that is waits with the others all the same.
+   */
+  enter(client: string, isRight?: () => Promise<boolean>): Promise<void>;
   /** Notes a wrong credential, by its digest; answers how many different ones the client has tried lately. */
   failed(client: string, digest: string): number;
 }
@@ -20,7 +23,7 @@ const FIRST_DELAY = 100;
 const MAX_DELAY = 2_000;
 /** A client that was not wrong for this long begins anew, ms. */
 const FORGET = 10 * 60_000;
-/** Attempts of one client that wait at once. */
+/** Wrong attempts of one client that wait at once. */
 const MAX_WAITING = 256;
 /** Clients and, for each, wrong credentials that are remembered; the oldest go first. */
 const MAX_CLIENTS = 1_000;
@@ -53,10 +56,10 @@ export function createThrottle(clock: Clock): Throttle {
   }
 
   return {
-    async enter(name) {
+    async enter(name, isRight = async () => false) {
       const client = known(name);
       if (client === undefined || client.failures <= FREE) return;
-      if (client.waiting >= MAX_WAITING)
+      if (client.waiting >= MAX_WAITING && !(await isRight()))
         throw new AppError("unavailable", "Too many wrong credentials came from this address.", {
           fix: "Wait a few seconds.",
         });

@@ -114,8 +114,11 @@ export function createTokens(seams: TokensSeams): Tokens {
 
   return {
     async identify(credential, client) {
-      await throttle.enter(client);
       const digest = seams.digest(credential);
+      await throttle.enter(
+        client,
+        async () => seams.isAdmin(credential) || (await store.tokenByHash(digest)) !== undefined,
+      );
       // Both are always asked, so that the time does not tell which kind of credential was nearly right.
       const isAdmin = seams.isAdmin(credential);
       const token = await store.tokenByHash(digest);

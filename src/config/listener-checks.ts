@@ -13,6 +13,18 @@ export function checkListeners({ config, root, report }: Checked): void {
   });
 }
 
+/** A token of fewer characters can be guessed, slowed down or not. */
+const TOKEN_LENGTH = 16;
+
+/** Whoever has the admin token has everything. */
+export function checkAdminToken({ config, report }: Checked, token: string | undefined): void {
+  if (token === undefined || token.length >= TOKEN_LENGTH) return;
+  report.warning(["admin", config.admin.token === undefined ? "token_file" : "token"], {
+    message: "is short enough to be guessed",
+    fix: `write at least ${TOKEN_LENGTH} characters that nobody can know, or leave it out: one is made at the first start`,
+  });
+}
+
 /** Twilio must be told where to call, and be able to. */
 export function checkPublicUrl({ config, root, report }: Checked): void {
   const path = ["server", "public_url"];

@@ -9,7 +9,7 @@ import { checkChannels } from "./channel-checks.ts";
 import { fileReason, readSecret, type SecretSources } from "./credentials.ts";
 import { DEFAULTS } from "./defaults.ts";
 import type { Env } from "./interpolate.ts";
-import { checkListeners, checkPublicUrl } from "./listener-checks.ts";
+import { checkAdminToken, checkListeners, checkPublicUrl } from "./listener-checks.ts";
 import type { ConfigProblem } from "./problems.ts";
 import { createReport, type Report } from "./report.ts";
 import { checkRetention } from "./retention-checks.ts";
@@ -135,6 +135,7 @@ function finish(
   checkAgents(checked);
   checkHomeAndSchedules(checked, numbers);
   checkListeners(checked);
+  checkAdminToken(checked, adminToken);
   checkPublicUrl(checked);
   checkRetention(checked);
   const problems = report.problems();

@@ -496,6 +496,11 @@ describe("warned of, and accepted", () => {
       "sms.yaml:3:24 retention.messages: is shorter than channels.sms.catch_up (1d) and 1h, so they are kept 25h: a text that the carrier still lists would be taken for a new one and answered again (found 2h) — write messages: 25h or more, or a shorter catch_up",
     ],
     [
+      "an admin token that can be guessed, without showing it",
+      `${SIMULATED}admin: { token: hunter2 }\n`,
+      "sms.yaml:3:17 admin.token: is short enough to be guessed — write at least 16 characters that nobody can know, or leave it out: one is made at the first start",
+    ],
+    [
       "another account with the token of twilio:",
       `${TWILIO}channels: { sms: { agent: parrot, from_number: "+15551234567", account_sid: AC00000000000000000000000000000002 } }\n`,
       "sms.yaml:4:77 channels.sms.account_sid: is another account than that of twilio:, whose auth_token is used with it (found AC00000000000000000000000000000002) — write the auth_token of this account beside it",

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { AppError } from "../../src/errors.ts";
+import { createIds } from "../../src/ids.ts";
 import { createThrottle } from "../../src/throttle.ts";
+import { createTokens } from "../../src/tokens.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type Service, type ServiceOptions, startService } from "../support/service.ts";
 import { as, makeToken, TWO_CHANNELS } from "./support.ts";
@@ -45,6 +47,44 @@ describe("guessing tokens over HTTP", () => {
     expect([admin.status, reader.status]).toEqual([200, 200]);
     expect(performance.now() - began).toBeLessThan(3_000);
     await Promise.all(guesses);
+  });
+
+  test("does not lock out either token where far more guesses come than may wait", async () => {
+    const clock = manualClock();
+    const right = "the-right-token";
+    const known = { id: "tok_1", name: "n", scopes: ["read"], createdAt: 0 } as const;
+    const tokens = createTokens({
+      settings: () => {
+        throw new Error("is not asked for");
+      },
+      store: {
+        addToken: async () => {},
+        tokens: async () => [],
+        tokenByHash: async (hash) => (hash === right ? known : undefined),
+        deleteToken: async () => false,
+        noteTokenUse: async () => {},
+      },
+      isAdmin: (credential) => credential === "the-admin-token",
+      digest: (text) => text,
+      newId: createIds(clock, (length) => new Uint8Array(length)),
+      random: (length) => new Uint8Array(length),
+      clock,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      onGuessing: () => {},
+    });
+    const tried = (credential: string) =>
+      tokens.identify(credential, "192.0.2.1").then(
+        ({ caller }) => caller.id,
+        (error: unknown) => (error instanceof AppError ? error.code : String(error)),
+      );
+    for (let n = 0; n < 20; n++) void tried(`first ${n}`);
+    await clock.advance(2_000);
+    const guesses = Array.from({ length: 500 }, (_, n) => tried(guess(n)));
+    const owners = [tried("the-admin-token"), tried(right)];
+    await clock.advance(2_000);
+    expect(await Promise.all(owners)).toEqual(["admin", "tok_1"]);
+    expect(await Promise.all(guesses)).toContain("unavailable");
+    tokens.stop();
   });
 
   test("is told to the operator once", async () => {
@@ -153,6 +193,18 @@ describe("the throttle", () => {
     const refused = ends.find((end) => end !== "in");
     expect(refused instanceof AppError ? refused.code : "").toBe("unavailable");
     expect(await waits(clock, throttle.enter("a"))).toBe(2_000);
+  });
+
+  test("lets who has the right one in, slowly, however many wrong ones come from the same address", async () => {
+    const clock = manualClock();
+    const throttle = createThrottle(clock);
+    for (let n = 0; n < 20; n++) throttle.failed("a", `digest ${n}`);
+    const flood = () => Array.from({ length: 400 }, () => throttle.enter("a").catch(() => {}));
+    const guesses = flood();
+    const owner = throttle.enter("a", () => Promise.resolve(true));
+    guesses.push(...flood());
+    expect(await waits(clock, owner)).toBe(2_000);
+    await Promise.all(guesses);
   });
 
   test("remembers a bounded number of clients", async () => {
