@@ -2,7 +2,7 @@ import { isSendable } from "./address.ts";
 import type { Channels } from "./channels.ts";
 import { AppError } from "./errors.ts";
 import { unknownChannel } from "./named-channel.ts";
-import type { Settings } from "./settings.ts";
+import type { Sender, Settings } from "./settings.ts";
 import { MAX_BODY } from "./text.ts";
 
 /** A text that the operator, or a program through the API, wants sent. */
@@ -38,6 +38,8 @@ export function checkSend(command: SendCommand, seams: SendCheckSeams): SendComm
   const settings = seams.settings().channels[command.channel];
   const own = settings === undefined ? [] : [...seams.channels.state(settings.id).numbers];
   if (settings?.sender.kind === "number") own.push(settings.sender.number);
+  const channelled = settings === undefined ? undefined : wrongPrefix(settings.sender, command.to);
+  if (channelled !== undefined) problems.push({ path: "to", message: channelled });
   if (own.includes(command.to)) problems.push({ path: "to", message: "This is the channel's own number." });
   const media = command.mediaUrls ?? [];
   if (media.length > 10) problems.push({ path: "media_urls", message: "At most 10." });
@@ -62,6 +64,20 @@ export function checkSend(command: SendCommand, seams: SendCheckSeams): SendComm
   if (problems.length > 0)
     throw new AppError("invalid", "The message cannot be sent as given.", { problems });
   return command;
+}
+
+/** A number texts by SMS or by WhatsApp, and reaches only phones there; a Messaging Service may have senders of both. */
+function wrongPrefix(sender: Sender, to: string): string | undefined {
+  if (sender.kind !== "number" || !isSendable(to)) return undefined;
+  const bare = to.replace(/^whatsapp:/, "");
+  if (isWhatsApp(sender.number) === isWhatsApp(to)) return undefined;
+  return isWhatsApp(to)
+    ? `The channel texts by SMS from ${sender.number}; write ${bare}.`
+    : `The channel texts by WhatsApp from ${sender.number}; write whatsapp:${bare}.`;
+}
+
+function isWhatsApp(address: string): boolean {
+  return address.startsWith("whatsapp:");
 }
 
 /** The first control character or half of a surrogate pair, named; line breaks and tabs are fine. */

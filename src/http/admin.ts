@@ -28,7 +28,8 @@ import { usageRoutes } from "./api/usage.ts";
 import { readBody } from "./body.ts";
 import { type ConsoleFile, consoleRoutes } from "./console.ts";
 import { callerOf, callersOnly, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
-import { onInvalid, problemResponse, refusalResponse } from "./problem.ts";
+import { methodsAt } from "./methods.ts";
+import { onInvalid, problemResponse, refusalResponse, wrongMethod } from "./problem.ts";
 import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
 
 export interface AdminSeams {
@@ -68,7 +69,11 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
     if (isHttpError(error)) return refusalResponse(error);
     return problemResponse(error);
   });
-  app.notFound(() => problemResponse(new AppError("not_found", "There is no such route.")));
+  app.notFound((c) => {
+    const allowed = methodsAt(c.req.path, app.routes);
+    if (allowed !== undefined) return wrongMethod(c.req.method, allowed);
+    return problemResponse(new AppError("not_found", "There is no such route."));
+  });
   app.use(plainData);
   app.use(sameOriginOnly(seams.allowedHosts));
   app.get("/healthz", (c) => c.text("ok"));

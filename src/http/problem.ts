@@ -36,6 +36,12 @@ export function refusalResponse({
 
 const FIX_TYPE = "Send JSON, with the header Content-Type: application/json.";
 
+/** A route is there, but not for this method; `allowed` is the header `Allow`. */
+export function wrongMethod(method: string, allowed: string): Response {
+  const detail = `${method} is not a method of this route.`;
+  return problem(405, "Method not allowed", detail, [], `Use ${allowed}.`, { allow: allowed });
+}
+
 /** An error as RFC 9457 `application/problem+json`. Anything but an AppError is shown as internal only. */
 export function problemResponse(error: unknown): Response {
   if (!(error instanceof AppError)) return problem(500, "Internal error", "See the service's log.");

@@ -88,7 +88,8 @@ export function createPublicApp(seams: PublicSeams): {
     if (request.method !== "POST") return refuse(405, "Webhooks are POSTed.", { allow: "POST" });
     const contentType = request.headers.get("content-type") ?? "";
     const mediaType = contentType.split(";")[0]?.trim().toLowerCase();
-    if (mediaType !== FORM && mediaType !== "application/json") return refuse(415, `Webhooks are ${FORM}.`);
+    const readable = mediaType === FORM || (mediaType === "application/json" && isHashed(request.url));
+    if (!readable) return refuse(415, `Webhooks are ${FORM}.`);
     const body = await readBody(request, BODY_CAP, BODY_TIMEOUT);
     if (body === "too_large") return refuse(413, `At most ${BODY_CAP} bytes.`, { connection: "close" });
     if (body === "cut_off") return refuse(400, "The body was cut off.", { connection: "close" });
@@ -219,6 +220,11 @@ function webhookOf(
 }
 
 const WEBHOOK = /^\/webhooks\/twilio\/([A-Za-z0-9_-]+)(\/status)?$/;
+
+/** A JSON body is signed by its hash, in the query of the URL; any other one is no carrier's. */
+function isHashed(url: string): boolean {
+  return new URL(url).searchParams.has("bodySHA256");
+}
 
 /** The query as the runtime hands it over; the reader knows what that has made of it. */
 function rawQueryOf(url: string): string {

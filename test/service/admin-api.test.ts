@@ -279,17 +279,52 @@ describe("the admin listener", () => {
     expect((await running.api("GET", "/messages?direction=outbound")).body.items).toEqual([]);
   });
 
+  test("says which methods a route takes where it is asked with another", async () => {
+    const running = await start();
+    for (const [method, path, allowed] of [
+      ["DELETE", "/api/v1/messages", "GET, HEAD, POST"],
+      ["PUT", "/api/v1/channels/sms", "GET, HEAD, PATCH"],
+      ["OPTIONS", "/api/v1/channels/sms/addresses/+15557654321", "DELETE, PATCH"],
+      ["GET", "/api/v1/notify", "POST"],
+      ["POST", "/metrics", "GET, HEAD"],
+      ["POST", "/openapi.json", "GET, HEAD"],
+    ] as const) {
+      const ask = (headers: Record<string, string>) => fetch(running.adminUrl + path, { method, headers });
+      const response = await ask({ authorization: `Bearer ${running.token}` });
+      expect([method, path, response.status, response.headers.get("allow")]).toEqual([
+        method,
+        path,
+        405,
+        allowed,
+      ]);
+      expect(response.headers.get("content-type")).toBe("application/problem+json");
+      expect(await response.json()).toMatchObject({ status: 405, fix: `Use ${allowed}.` });
+      expect((await ask({})).status).toBe(401);
+    }
+    await expectProblem(await running.api("DELETE", "/channels/sms/nothing"), 404);
+    await expectProblem(await running.api("DELETE", "/channels/"), 404);
+  });
+
   test("pages the lists that are short by limit and cursor too", async () => {
     const running = await start();
     for (const name of ["one", "two", "three"])
       expect((await running.api("POST", "/tokens", { name, scopes: ["read"] })).status).toBe(201);
     for (const from of [PHONE, STRANGER]) await running.admitted(from, "hi");
+    for (const to of [PHONE, STRANGER])
+      await running.api("POST", "/simulator/faults", {
+        on: "send",
+        kind: "slow",
+        delay: "1s",
+        match: { to },
+      });
     // Nothing may still be on its way to the phones while their lists are read.
     for (const from of [PHONE, STRANGER]) await running.received(from, 1);
     const lists = [
       "/channels",
       "/policies",
       "/tokens",
+      "/alerts",
+      "/simulator/faults",
       "/simulator/phones",
       `/simulator/phones/${PHONE}/messages`,
     ];
@@ -306,7 +341,7 @@ describe("the admin listener", () => {
         cursor = `&cursor=${body.next_cursor}`;
       }
       expect(paged).toEqual(whole.items);
-      for (const query of ["limit=0", "limit=x", "cursor=none"])
+      for (const query of ["limit=0", "limit=x", "cursor=none", "chanel=sms"])
         await expectProblem(await running.api("GET", `${list}?${query}`), 400, query.split("=")[0] ?? "");
     }
     expect((await running.api("GET", "/tokens?limit=2")).body.items).toHaveLength(2);
@@ -532,6 +567,21 @@ describe("POST /messages", () => {
     expect(unknown.status).toBe(400);
     expect(JSON.stringify(unknown.body)).toContain("text");
     expect((await running.api("GET", "/messages")).body.items).toEqual([]);
+  });
+
+  test("refuses a recipient the number cannot reach, by SMS or by WhatsApp", async () => {
+    const whatsapp = { ...SMS, from_number: "whatsapp:+15550100009" };
+    const running = await start({ config: { channels: { sms: SMS, wa: whatsapp } } });
+    const send = (channel: string, to: string) =>
+      running.api("POST", "/messages", { channel, to, body: "hi" });
+    const crossed = await send("sms", `whatsapp:${PHONE}`);
+    await expectProblem(crossed, 400, "to");
+    expect(crossed.body.errors?.[0]?.message).toEndWith(`write ${PHONE}.`);
+    const bare = await send("wa", PHONE);
+    await expectProblem(bare, 400, "to");
+    expect(bare.body.errors?.[0]?.message).toEndWith(`write whatsapp:${PHONE}.`);
+    expect((await send("wa", `whatsapp:${PHONE}`)).status).toBe(202);
+    expect((await send("sms", PHONE)).status).toBe(202);
   });
 
   test("takes no file, path or unknown scheme as media", async () => {

@@ -73,7 +73,13 @@ describe("the inbound webhook", () => {
 
   test("refuses other content types before it reads the body", async () => {
     const running = await start();
-    for (const type of ["text/plain", "multipart/form-data; boundary=x", "application/xml", ""]) {
+    for (const type of [
+      "text/plain",
+      "multipart/form-data; boundary=x",
+      "application/xml",
+      "application/json",
+      "",
+    ]) {
       const response = await raw(`${running.publicUrl}/webhooks/twilio/sms`, {
         body: new TextEncoder().encode("x".repeat(70_000)),
         headers: { "content-type": type },

@@ -5,6 +5,7 @@ import { rfc3339 } from "../../clock.ts";
 import { type Caller, demand, reaches } from "../../token.ts";
 import { listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
+import { shortListQuery, shortPage } from "./short-lists.ts";
 
 const alertSchema = z
   .object({
@@ -27,6 +28,7 @@ export function alertRoutes(
       method: "get",
       path: "/alerts",
       summary: "What the operator was told within the last hour, newest first",
+      request: { query: shortListQuery },
       responses: { 200: ok("The alerts", listOf(alertSchema)), ...problems },
     }),
     (c) => {
@@ -44,7 +46,10 @@ export function alertRoutes(
           ...(channel === undefined ? {} : { channel }),
           at: rfc3339(at),
         }));
-      return c.json({ items }, 200);
+      return c.json(
+        shortPage(items, c.req.valid("query"), ({ cause, at }) => `${at} ${cause}`),
+        200,
+      );
     },
   );
 }

@@ -17,6 +17,9 @@ export const problems = {
   401: problem("A credential is needed"),
   403: problem("Not allowed"),
   404: problem("Not found"),
+  405: problem("The route does not take this method; the header `Allow` names those it takes"),
   409: problem("Not possible at the moment"),
+  413: problem("The body is too large"),
+  415: problem("The body is of another type than this route takes"),
   503: problem("Try again later"),
 };

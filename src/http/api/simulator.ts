@@ -104,10 +104,16 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       method: "get",
       path: "/simulator/faults",
       summary: "Faults on order",
+      request: { query: shortListQuery },
       responses: { 200: ok("The faults", listOf(fault)), ...problems },
     }),
-    async (c) =>
-      c.json({ items: (await control(c).faults()).map((item) => fault.parse(faultJson(item))) }, 200),
+    async (c) => {
+      const faults = (await control(c).faults()).map((item) => fault.parse(faultJson(item)));
+      return c.json(
+        shortPage(faults, c.req.valid("query"), ({ id }) => id),
+        200,
+      );
+    },
   );
   api.openapi(
     createRoute({
@@ -129,7 +135,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       method: "delete",
       path: "/simulator/faults",
       summary: "Take back one fault (`?id=`), or all",
-      request: { query: z.object({ id: z.string().optional() }) },
+      request: { query: z.strictObject({ id: z.string().optional() }) },
       responses: { 204: { description: "Taken back" }, ...problems },
     }),
     async (c) => {
