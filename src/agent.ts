@@ -125,20 +125,28 @@ export class AgentFailure extends Error {
   readonly fix: string | undefined;
   /** What was paid for in vain. */
   readonly usage: TokenUsage | undefined;
+  /** The request itself may be the cause: with several texts, others might be answered without one of them. */
+  readonly blamesText: boolean;
 
   constructor(
     readonly kind: "timeout" | "provider" | "output" | "cancelled",
     message: string,
-    options?: { cause?: unknown; fix?: string | undefined; usage?: TokenUsage | undefined },
+    options?: {
+      cause?: unknown;
+      fix?: string | undefined;
+      usage?: TokenUsage | undefined;
+      blamesText?: boolean;
+    },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.fix = options?.fix;
     this.usage = options?.usage;
+    this.blamesText = options?.blamesText ?? false;
   }
 
   /** The same failure, after so much more was spent. */
   after(usage: TokenUsage): AgentFailure {
-    const { kind, message, cause, fix } = this;
-    return new AgentFailure(kind, message, { cause, fix, usage: sum(usage, this.usage) });
+    const { kind, message, cause, fix, blamesText } = this;
+    return new AgentFailure(kind, message, { cause, fix, usage: sum(usage, this.usage), blamesText });
   }
 }

@@ -272,9 +272,11 @@ export interface TurnStore {
    * and before what was texted since. False when it is no longer running.
    */
   splitTurn(split: SplitTurn): Promise<boolean>;
+  /** True when a text of the turn, which was split, has failed alone. */
+  failedApart(splitFrom: string): Promise<boolean>;
 }
 
-export interface SplitTurn extends Pick<FinishTurn, "turnId" | "rerouted" | "at"> {
+export interface SplitTurn extends Pick<FinishTurn, "turnId" | "rerouted" | "usage" | "at"> {
   /** Oldest first, each with the id of its new turn. */
   readonly parts: readonly { readonly messageId: string; readonly turnId: string }[];
   /** Crashes that each new turn begins with. */

@@ -102,7 +102,8 @@ export function createTurns(seams: TurnSeams): Turns {
       return;
     }
     if (turn.crashes >= MAX_TURN_CRASHES) {
-      if (await kept(() => isolate(claimed, allowed, rerouted, seams))) return;
+      const trouble = { kind: "crashes", times: turn.crashes } as const;
+      if (await kept(() => isolate(claimed, allowed, rerouted, trouble, seams))) return;
       return fail(claimed, channel, new Crashed(turn.crashes, allowed.length), rerouted);
     }
     const started = clock.now();
@@ -124,6 +125,10 @@ export function createTurns(seams: TurnSeams): Turns {
     } catch (error) {
       if (stop.aborted || (error instanceof AppError && error.code === "unavailable")) throw error;
       if (abort.signal.aborted) return; // its end was recorded with the cancellation
+      if (error instanceof AgentFailure) {
+        const trouble = { kind: "failure", error } as const;
+        if (await kept(() => isolate(claimed, allowed, rerouted, trouble, seams))) return;
+      }
       await fail(claimed, channel, error, rerouted);
     } finally {
       beat();
@@ -184,7 +189,10 @@ export function createTurns(seams: TurnSeams): Turns {
     rerouted: FinishTurn["rerouted"],
   ): Promise<void> {
     report(claimed, error);
-    const replies = await addressed(claimed, channel, [APOLOGY], [], seams);
+    const { splitFrom } = claimed.turn;
+    // Texts that came in one turn have one apology, however many of them fail.
+    const sorry = splitFrom === undefined || !(await store.failedApart(splitFrom));
+    const replies = sorry ? await addressed(claimed, channel, [APOLOGY], [], seams) : [];
     await finish(
       claimed,
       { kind: "failed", error: failureOf(claimed.turn, error) },

@@ -13,6 +13,9 @@ const MAX_ANSWER = 1024 * 1024;
 /** Twilio's own limit per message. */
 const MAX_MEDIA = 10;
 
+/** Refused as it is, or broken by it; other statuses are about the endpoint. */
+const BLAME: readonly number[] = [400, 413, 415, 422, 500];
+
 const EXPECTED = 'Answer 200 with {"reply": "…", "media_urls": []}, or 204 to say nothing.';
 
 /**
@@ -75,6 +78,7 @@ export function createHttpAgent(settings: HttpAgent, seams: AgentSeams): Agent {
     throw new AgentFailure(
       "provider",
       `${endpoint} answered ${status}${triesNote(answer.tries)}${said === "" ? "" : `: ${said}`}`,
+      { blamesText: BLAME.includes(status) },
     );
   }
 

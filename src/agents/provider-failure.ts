@@ -83,12 +83,15 @@ export function providerFailure(
     return new AgentFailure(
       "provider",
       `${subject} answered ${refusal.status}${triesNote(answered.tries)}${quote(explanationIn(body))}`,
-      fix === undefined ? {} : { fix },
+      { fix, blamesText: BLAME.includes(refusal.status) },
     );
   }
   const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new AgentFailure("provider", `${subject} could not be asked${quote(words)}`);
 }
+
+/** What was asked is refused: too long, not wanted, or not understood. */
+const BLAME: readonly number[] = [400, 413, 422];
 
 const PATHS = {
   "openai-compatible": "/chat/completions",

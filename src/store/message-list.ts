@@ -179,13 +179,13 @@ type HistoryRow = Pick<MessageRow, "direction" | "text" | "media" | "createdAt">
 /**
  * Texts that a turn has dealt with, and answers that the person got or will get. Of those that an agent has failed only
  * the last turn's: a text that no agent can take would fail every later turn of its conversation. One that crashed the
- * service is never shown again.
+ * service, or failed alone after it had failed among others, is never shown again.
  */
 function inHistory(): SQL {
   return sql`case ${messages.direction} when 'inbound' then ${messages.state} = 'handled'
     or (${messages.state} = 'failed' and not exists (select 1 from ${turns} as failed
       where failed.id = ${messages.turnId} and failed.state = 'failed' and (failed.crashes >= ${MAX_TURN_CRASHES}
-        or exists (select 1 from ${turns} as later where later.conversation_id = failed.conversation_id
+        or failed.split_from is not null or exists (select 1 from ${turns} as later where later.conversation_id = failed.conversation_id
           and later.state = 'failed' and later.seq > failed.seq))))
     else ${messages.state} not in ('suppressed', 'canceled', 'failed') end`;
 }

@@ -301,6 +301,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     appendJournal: (turnId, entries) => write(() => turns.append(turnId, entries)),
     resumeTurn: (turnId, entries, at) => write(() => turns.resume(turnId, entries, at)),
     finishTurn: (finish) => write(() => turns.finish(finish), "turn"),
+    failedApart: (splitFrom) => read(() => turns.failedApart(splitFrom)),
     splitTurn: (split) => write(() => turns.split(split), "turn"),
 
     askConfirmation: (confirmation, outbound) => write(() => confirmations.ask(confirmation, outbound)),

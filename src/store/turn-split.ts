@@ -9,6 +9,22 @@ import type { TurnInsert, TurnRow } from "./turn-statements.ts";
 /** Gives texts of a running turn a turn each, to be run as soon as that one has ended. Runs inside a write. */
 export type TakeApart = (row: TurnRow, split: Pick<SplitTurn, "parts" | "crashes" | "at">) => void;
 
+/** A turn of one text that has failed, of those that a turn was split into. */
+export function prepareFailedPart(
+  db: Db,
+): Read<{ conversationId: string; splitFrom: string }, { seq: number }> {
+  return db
+    .select({ seq: turns.seq })
+    .from(turns)
+    .where(
+      and(
+        is(turns.conversationId, "conversationId"),
+        sql`${turns.state} = 'failed' and +${turns.splitFrom} = +${param("splitFrom")}`,
+      ),
+    )
+    .prepare();
+}
+
 export function createTakeApart(db: Db, insert: TurnInsert, messages: Messages): TakeApart {
   /** Turns that have not begun and wait behind one; nothing refers to them by `seq` yet. */
   const behind: Read<{ key: string; channel: string; seq: number }, { seq: number }> = db

@@ -14,7 +14,7 @@ import { earliest, type Outbox } from "./outbox.ts";
 import type { Senders } from "./senders.ts";
 import { type Db, encoded } from "./statement.ts";
 import { createTurnClaims } from "./turn-claims.ts";
-import { createTakeApart } from "./turn-split.ts";
+import { createTakeApart, prepareFailedPart } from "./turn-split.ts";
 import { prepareTurns, type TurnRow } from "./turn-statements.ts";
 import type { Usage } from "./usage.ts";
 
@@ -38,6 +38,7 @@ export interface Turns {
   hold(channel: string): void;
   finish(finish: FinishTurn): boolean;
   split(split: SplitTurn): boolean;
+  failedApart(splitFrom: string): boolean;
   journal(turnId: string): readonly JournalEntry[];
   append(turnId: string, entries: readonly JournalEntry[]): void;
   resume(turnId: string, entries: readonly JournalEntry[], at: number): boolean;
@@ -91,6 +92,7 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
   } = prepareTurns(db);
   const claims = createTurnClaims(db);
   const takeApart = createTakeApart(db, insert, messages);
+  const failedPart = prepareFailedPart(db);
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
   function conversationFor(turn: JoinConversation): string {
@@ -336,12 +338,19 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
       conversations.wentOn(row.conversationId, 0, at);
       return true;
     },
-    split({ turnId, parts, crashes, error, rerouted, at }) {
+    failedApart(splitFrom) {
+      const row = byId.get({ id: splitFrom });
+      return (
+        row !== undefined && failedPart.get({ conversationId: row.conversationId, splitFrom }) !== undefined
+      );
+    },
+    split({ turnId, parts, crashes, error, rerouted, usage: spent, at }) {
       const row = byId.get({ id: turnId });
       if (row === undefined || row.state !== "running") return false;
       reroute(row, rerouted, at);
       takeApart(row, { parts, crashes, at });
-      conclude(row, { turn: "failed", texts: "failed", error }, at);
+      const cost = spent === undefined ? {} : { usage: spent };
+      conclude(row, { turn: "failed", texts: "failed", error, ...cost }, at);
       conversations.wentOn(row.conversationId, 0, at);
       return true;
     },

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { AgentFailure } from "../../src/agent.ts";
 import type { SplitTurn } from "../../src/store.ts";
 import type { JournalEntry } from "../../src/tool.ts";
 import { type ClaimedTurn, MAX_TURN_CRASHES } from "../../src/turn.ts";
-import { isolate } from "../../src/turn-isolation.ts";
+import { isolate, type TurnTrouble } from "../../src/turn-isolation.ts";
 import { manualClock } from "../support/clock.ts";
 
 const TASK = { kind: "reminder", name: "rem_1", prompt: "say it", content: "it" } as const;
@@ -33,13 +34,18 @@ function claimed(texts: number, task?: typeof TASK): ClaimedTurn {
 }
 
 /** Answers what the store was told, where it was. */
-async function isolated(turn: ClaimedTurn, journal: readonly JournalEntry[] = []) {
+async function isolated(
+  turn: ClaimedTurn,
+  journal: readonly JournalEntry[] = [],
+  trouble: TurnTrouble = { kind: "crashes", times: MAX_TURN_CRASHES },
+) {
   const splits: SplitTurn[] = [];
   let ids = 0;
   const done = await isolate(
     turn,
     turn.texts.map((text) => ({ ...text, paired: true })),
     [],
+    trouble,
     {
       store: {
         journal: async () => journal,
@@ -92,5 +98,28 @@ describe("a turn over which the service has died too often", () => {
     expect(await isolated(claimed(2), [STEP, STARTED])).toBeUndefined();
     expect(await isolated(claimed(2), [STEP, ASKED])).toBeUndefined();
     expect(await isolated(claimed(2), [STEP, REFUSED])).toBeDefined();
+  });
+});
+
+describe("a turn that its agent has failed", () => {
+  const failure = (blamesText: boolean): TurnTrouble => ({
+    kind: "failure",
+    error: new AgentFailure("provider", "it answered 400", {
+      blamesText,
+      usage: { inputTokens: 9, outputTokens: 1 },
+    }),
+  });
+
+  test("has each of its texts run alone where one of them may be the cause, with what it has cost", async () => {
+    expect(await isolated(claimed(2), [STEP], failure(true))).toMatchObject({
+      crashes: 0,
+      error: { meaning: expect.stringContaining("it answered 400. So its 2 texts") },
+      usage: { inputTokens: 9, outputTokens: 1 },
+    });
+  });
+
+  test("is set aside whole where the agent is the cause, or has called a tool", async () => {
+    expect(await isolated(claimed(2), [], failure(false))).toBeUndefined();
+    expect(await isolated(claimed(2), [STEP, STARTED], failure(true))).toBeUndefined();
   });
 });
