@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { createAlerts, createBurst } from "../../src/alerts.ts";
 import { AppError } from "../../src/errors.ts";
 import { present, quiet, testStore } from "../store/support.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { lockDatabase } from "../support/database.ts";
 import { followEvents } from "../support/event-stream.ts";
@@ -15,14 +16,9 @@ import {
   startService,
 } from "../support/service.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
   const service = await startService(options);
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 
@@ -34,14 +30,14 @@ async function alertsOf(service: Service) {
     // Of no event of this service: everything is told.
     lastEventId: "evt_vvvvvvvvvvvvvvvvvvvv",
   });
-  closers.push(client.close);
+  afterTest(client.close);
   return client;
 }
 
 describe("the operator is told", () => {
   test("when an agent is broken, once, without what the person wrote", async () => {
     const hook = openHook();
-    closers.push(hook.close);
+    afterTest(hook.close);
     hook.respond(() => ({ json: { nonsense: "the private text" } }));
     const service = await start({
       config: {

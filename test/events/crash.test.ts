@@ -1,18 +1,14 @@
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterTest } from "../support/cleanup.ts";
 import { openConsumer, verify } from "../support/consumer.ts";
 import { NUMBER, SMS, testConfig } from "../support/service.ts";
 
 const MAIN = join(import.meta.dir, "..", "..", "src", "main.ts");
 const SECRET = "a secret of the tests";
 const TOKEN = "admin-token-of-the-tests";
-
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
 
 /** The service as a process of its own. Resolves when it listens. */
 async function serve(folder: string) {
@@ -21,7 +17,7 @@ async function serve(folder: string) {
     stdout: "ignore",
     stderr: "pipe",
   });
-  closers.push(async () => {
+  afterTest(async () => {
     child.kill("SIGKILL");
     await child.exited;
   });
@@ -54,9 +50,9 @@ async function api(admin: string, method: string, path: string, body?: unknown):
 
 test("every admitted text reaches the webhook, those of one phone in order, however often the service is killed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sms-agent-test-"));
-  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  afterTest(() => rmSync(folder, { recursive: true, force: true }));
   const taker = openConsumer();
-  closers.push(taker.close);
+  afterTest(taker.close);
   // Some posts are refused, so that there is something to be tried again.
   taker.respond(() => (taker.posts.length % 12 === 0 ? 500 : 204));
   const config = testConfig({

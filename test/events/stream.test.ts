@@ -1,26 +1,22 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import type { FollowedEvents } from "../../src/event-feed.ts";
 import type { EventJson } from "../../src/event-json.ts";
 import { eventStream } from "../../src/http/event-stream.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { type EventClient, type EventClientOptions, followEvents } from "../support/event-stream.ts";
 import { PHONE, type Service, type ServiceOptions, startService } from "../support/service.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
   const service = await startService(options);
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 
 async function follow(service: Service, options: Partial<EventClientOptions> = {}): Promise<EventClient> {
   const client = await followEvents({ adminUrl: service.adminUrl, token: service.token, ...options });
-  closers.push(client.close);
+  afterTest(client.close);
   return client;
 }
 
@@ -102,7 +98,7 @@ describe("the stream of events", () => {
     await service.admitted(PHONE, "two");
     await service.admitted(PHONE, "three");
     const again = await service.restart();
-    closers.push(() => again.close());
+    afterTest(() => again.close());
     const second = await follow(again, { types: "message.received", lastEventId: first.told[0]?.id ?? "" });
     await again.text(PHONE, "four");
     await second.until((told) => told.length === 3, "the missed texts and a new one");
@@ -209,9 +205,9 @@ describe("the stream of events", () => {
       development: false,
       fetch: (request) => new Response(eventStream(events, request.signal, clock)),
     });
-    closers.push(() => server.stop(true));
+    afterTest(() => server.stop(true));
     const socket = connect(server.port ?? 0, "127.0.0.1");
-    closers.push(() => socket.destroy());
+    afterTest(() => socket.destroy());
     let ended = false;
     socket.on("close", () => {
       ended = true;

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type Consumer, openConsumer, type Post, verify } from "../support/consumer.ts";
 import { PHONE, type Service, type ServiceOptions, SMS, STRANGER, startService } from "../support/service.ts";
@@ -8,14 +9,9 @@ const HOUR = 3_600_000;
 /** For tests in which much time passes, on a machine that is busy, ms. */
 const LONG = 30_000;
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 function consumer(): Consumer {
   const opened = openConsumer();
-  closers.push(opened.close);
+  afterTest(opened.close);
   return opened;
 }
 
@@ -34,7 +30,7 @@ async function start(webhooks: readonly Wanted[], options: ServiceOptions = {}):
     ...options,
     config: { ...options.config, webhooks: webhooks.map(webhook) },
   });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 
@@ -386,7 +382,7 @@ describe("a webhook", () => {
       taker.respond(() => 204);
       const failed = taker.posts.length;
       const again = await service.restart();
-      closers.push(() => again.close());
+      afterTest(() => again.close());
       await again.admitted(PHONE, "three");
       await again.until(() => taker.posts.length >= failed + 3, "all texts");
       expect(texts(taker.posts.slice(failed))).toEqual(["one", "two", "three"]);
@@ -405,7 +401,7 @@ describe("a webhook", () => {
     const again = await service.restart({
       config: { webhooks: [webhook({ url: first.url }), webhook({ url: second.url })] },
     });
-    closers.push(() => again.close());
+    afterTest(() => again.close());
     await again.text(PHONE, "after");
     await first.until((posts) => posts.length === 2, "the second text");
     await second.until((posts) => posts.length === 1, "the second text");
@@ -467,7 +463,7 @@ describe("a webhook", () => {
 
   test("neither its secret nor the path of its URL is logged", async () => {
     const taker = openConsumer("/hooks/T000/top-secret-path");
-    closers.push(taker.close);
+    afterTest(taker.close);
     taker.respond(() => 500);
     const service = await start([{ url: `${taker.url}?key=query-secret` }]);
     await service.pair();

@@ -1,20 +1,10 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Hook, openHook } from "../support/hook.ts";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
+import { openHook } from "../support/hook.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { NUMBER, PHONE, type Service, SMS, STRANGER, startService } from "../support/service.ts";
+import { NUMBER, PHONE, SMS, STRANGER, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
-
-let service: Service | undefined;
-let model: ModelServer | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  await hook?.close();
-  service = model = hook = undefined;
-});
 
 const PNG = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
@@ -34,7 +24,7 @@ function noting(): { readonly media: string[]; readonly fetch: typeof fetch } {
 }
 
 async function startLlm(channel: Readonly<Record<string, unknown>>, seen: typeof fetch, more = {}) {
-  model = await startModelServer({ text: "I see." }, { text: "I see." }, { text: "I see." });
+  const model = closing(await startModelServer({ text: "I see." }, { text: "I see." }, { text: "I see." }));
   const agent = {
     type: "llm",
     provider: "openai-compatible",
@@ -42,10 +32,12 @@ async function startLlm(channel: Readonly<Record<string, unknown>>, seen: typeof
     model: "m",
     system: "s",
   };
-  service = await startService({
-    config: { channels: { sms: { ...SMS, agent: "eye", ...channel } }, agents: { eye: agent }, ...more },
-    seams: { fetch: seen },
-  });
+  const service = closing(
+    await startService({
+      config: { channels: { sms: { ...SMS, agent: "eye", ...channel } }, agents: { eye: agent }, ...more },
+      seams: { fetch: seen },
+    }),
+  );
   return { running: service, asked: model };
 }
 
@@ -106,15 +98,16 @@ describe("a picture that comes with a text", () => {
 
   test("is given to an http agent as its URL, and not fetched", async () => {
     const seen = noting();
-    const endpoint = openHook();
-    hook = endpoint;
-    service = await startService({
-      config: {
-        channels: { sms: { ...SMS, agent: "hook", allow_all_senders: true } },
-        agents: { hook: { type: "http", url: endpoint.url } },
-      },
-      seams: { fetch: seen.fetch },
-    });
+    const endpoint = closing(openHook());
+    const service = closing(
+      await startService({
+        config: {
+          channels: { sms: { ...SMS, agent: "hook", allow_all_senders: true } },
+          agents: { hook: { type: "http", url: endpoint.url } },
+        },
+        seams: { fetch: seen.fetch },
+      }),
+    );
     await service.simulator.inbound({ from: PHONE, to: NUMBER, body: "", mediaUrls: [PNG_URL] });
     const { body } = await endpoint.request(1);
     expect(body.media).toEqual([{ url: expect.stringMatching(/\/Media\/ME/), content_type: "image/png" }]);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -13,20 +13,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { openConfigFile } from "../../src/config/file.ts";
+import { closing } from "../support/cleanup.ts";
 import type { Service } from "../support/service.ts";
 import { configPath, edit, fileOf, linesOf, startWithYaml, YAML } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: Parameters<typeof startWithYaml>[0] = {}): Promise<Service> {
-  service = await startWithYaml(options);
+  const service = closing(await startWithYaml(options));
   return service;
 }
 

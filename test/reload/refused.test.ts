@@ -1,23 +1,17 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openConfigFile } from "../../src/config/file.ts";
 import { type ConfigFile, createConfiguration } from "../../src/configuration.ts";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { PHONE, type Service } from "../support/service.ts";
 import { configPath, edit, fileOf, linesOf, startWithYaml, texted, YAML } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: Parameters<typeof startWithYaml>[0] = {}): Promise<Service> {
-  service = await startWithYaml(options);
+  const service = closing(await startWithYaml(options));
   return service;
 }
 
@@ -164,7 +158,6 @@ describe("somebody else's edit between our reading and our writing", () => {
     await first.stop();
     const other = contended(() => join(folder, "sms.yaml"), times);
     const running = await first.restart({ seams: { configFile: other.file() } });
-    service = running;
     return { running, other };
   }
 

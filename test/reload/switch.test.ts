@@ -1,22 +1,14 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
-import { type Hook, openHook } from "../support/hook.ts";
+import { openHook } from "../support/hook.ts";
 import { PHONE, type Service, STRANGER } from "../support/service.ts";
 import { CODES_NUMBER, fileOf, linesOf, startWithYaml, texted, YAML } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
-
 async function start(options: Parameters<typeof startWithYaml>[0] = {}): Promise<Service> {
-  service = await startWithYaml(options);
+  const service = closing(await startWithYaml(options));
   return service;
 }
 
@@ -38,7 +30,6 @@ describe("a mode switched by the API", () => {
     const running = await start();
     await toSignal(running);
     const again = await running.restart({ yaml: fileOf(running) });
-    service = again;
     expect((await again.api("GET", "/channels/sms")).body.mode).toBe("signal");
   });
 
@@ -69,7 +60,7 @@ describe("a mode switched by the API", () => {
   });
 
   test("decides again about texts whose turn had not begun; a turn that runs ends", async () => {
-    hook = openHook();
+    const hook = closing(openHook());
     hook.hold();
     const running = await start({
       yaml: YAML.replace("{ type: echo }", `{ type: http, url: "${hook.url}" }`),

@@ -1,27 +1,20 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LOOK_INTERVAL } from "../../src/configuration.ts";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import type { Service } from "../support/service.ts";
 import { configPath, edit, fileOf, linesOf, startWithYaml, YAML } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 /** A service that watches its files and has looked at them already. */
 async function watched(
   options: Parameters<typeof startWithYaml>[0] = {},
 ): Promise<{ running: Service; clock: ManualClock }> {
   const clock = manualClock();
-  const running = await startWithYaml({ ...options, clock });
-  service = running;
+  const running = closing(await startWithYaml({ ...options, clock }));
   running.app.configuration.watch();
   await clock.advance(3 * LOOK_INTERVAL);
   expect(reloads(running)).toBe(0);
@@ -51,8 +44,7 @@ describe("a change of the files by hand", () => {
 
   test("made before the watching began is taken over too", async () => {
     const clock = manualClock();
-    const running = await startWithYaml({ clock });
-    service = running;
+    const running = closing(await startWithYaml({ clock }));
     edit(running, ["mode: message  ", "mode: signal  "]);
     running.app.configuration.watch();
     await clock.advance(3 * LOOK_INTERVAL);

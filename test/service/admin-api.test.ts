@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
+import { closing } from "../support/cleanup.ts";
 import {
   NUMBER,
   PHONE,
@@ -14,18 +15,13 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService({
-    config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
-    ...options,
-  });
+  const service = closing(
+    await startService({
+      config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
+      ...options,
+    }),
+  );
   return service;
 }
 
@@ -155,7 +151,6 @@ describe("the admin listener", () => {
     expect(statSync(join(running.folder, "data", "sms-agent.db")).mode & 0o777).toBe(0o600);
     expect(running.token.length).toBeGreaterThanOrEqual(32);
     const again = await running.restart();
-    service = again;
     expect(again.token).toBe(running.token);
   });
 
@@ -619,7 +614,6 @@ describe("POST /messages", () => {
     expect(new Set(answers.map(({ body: { id } }) => id)).size).toBe(1);
     await running.received(PHONE, 1);
     const again = await running.restart();
-    service = again;
     const replayed = await again.api("POST", "/messages", body, headers);
     expect([replayed.status, replayed.body.id]).toEqual([202, answers[0]?.body.id]);
     await again.app.idle();

@@ -1,38 +1,30 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, watch } from "node:fs";
 import { dirname, join } from "node:path";
 import { Webhook } from "standardwebhooks";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { type Hook, openHook } from "../support/hook.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { startModelServer } from "../support/model-server.ts";
 import { PHONE, type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
-
-let service: Service | undefined;
-let hook: Hook | undefined;
-let model: ModelServer | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  await model?.stop();
-  service = hook = model = undefined;
-});
 
 async function start(
   agent: Readonly<Record<string, unknown>>,
   options: ServiceOptions & { readonly channel?: Readonly<Record<string, unknown>> } = {},
 ): Promise<Service> {
   const { channel, ...rest } = options;
-  service = await startService({
-    ...rest,
-    config: {
-      channels: { sms: { ...SMS, agent: "subject", allow_all_senders: true, ...channel } },
-      agents: { subject: agent },
-      ...options.config,
-    },
-  });
+  const service = closing(
+    await startService({
+      ...rest,
+      config: {
+        channels: { sms: { ...SMS, agent: "subject", allow_all_senders: true, ...channel } },
+        agents: { subject: agent },
+        ...options.config,
+      },
+    }),
+  );
   return service;
 }
 
@@ -40,8 +32,7 @@ async function withHook(
   agent: Readonly<Record<string, unknown>> = {},
   options: ServiceOptions & { readonly channel?: Readonly<Record<string, unknown>> } = {},
 ): Promise<{ running: Service; endpoint: Hook }> {
-  const endpoint = openHook();
-  hook = endpoint;
+  const endpoint = closing(openHook());
   return { running: await start({ type: "http", url: endpoint.url, ...agent }, options), endpoint };
 }
 
@@ -278,7 +269,7 @@ async function contentOf(path: string): Promise<string> {
 
 describe("an llm agent", () => {
   test("chats over an OpenAI-compatible endpoint, with the conversation as history", async () => {
-    model = await startModelServer({ text: "Hello **Ann**!" }, { text: "You said hi." });
+    const model = closing(await startModelServer({ text: "Hello **Ann**!" }, { text: "You said hi." }));
     const running = await start({
       type: "llm",
       base_url: model.baseUrl,
@@ -299,7 +290,7 @@ describe("an llm agent", () => {
   });
 
   test("may stay silent: the text is handled, and nothing is sent", async () => {
-    model = await startModelServer({ toolCalls: [{ name: "stay_silent", arguments: {} }] });
+    const model = closing(await startModelServer({ toolCalls: [{ name: "stay_silent", arguments: {} }] }));
     const running = await start({ type: "llm", base_url: model.baseUrl, model: "test-model" });
     const sid = await running.admitted(PHONE, "ok thanks");
     await running.until(async () => (await running.message(sid)).state === "handled", "the turn");
@@ -309,10 +300,12 @@ describe("an llm agent", () => {
   });
 
   test("has its tokens counted for the turn and the day, those of a failed turn too", async () => {
-    model = await startModelServer(
-      { text: "Hello.", usage: { prompt: 100, completion: 7 } },
-      { text: "", usage: { prompt: 200, completion: 0 } },
-      { text: "", usage: { prompt: 300, completion: 0 } },
+    const model = closing(
+      await startModelServer(
+        { text: "Hello.", usage: { prompt: 100, completion: 7 } },
+        { text: "", usage: { prompt: 200, completion: 0 } },
+        { text: "", usage: { prompt: 300, completion: 0 } },
+      ),
     );
     const running = await start({ type: "llm", base_url: model.baseUrl, model: "test-model", tools: [] });
     const sid = await running.admitted(PHONE, "hi");
@@ -327,7 +320,7 @@ describe("an llm agent", () => {
 
   test("whose provider fails for good gets one apology sent", async () => {
     const clock = manualClock();
-    model = await startModelServer();
+    const model = closing(await startModelServer());
     const running = await start(
       {
         type: "llm",

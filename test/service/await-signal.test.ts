@@ -1,39 +1,33 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
 
 const CODES = "+15550100002";
-let service: Service | undefined;
-let model: ModelServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  service = undefined;
-  model = undefined;
-});
 
 async function start(): Promise<{ service: Service; model: ModelServer }> {
-  model = await startModelServer();
-  service = await startService({
-    config: {
-      channels: {
-        sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" },
-        codes: { provider: "simulator", from_number: CODES, mode: "signal" },
-      },
-      agents: {
-        assistant: {
-          type: "llm",
-          provider: "openai-compatible",
-          base_url: model.baseUrl,
-          model: "scripted",
-          tools: ["await_signal"],
+  const model = closing(await startModelServer());
+  const service = closing(
+    await startService({
+      config: {
+        channels: {
+          sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" },
+          codes: { provider: "simulator", from_number: CODES, mode: "signal" },
+        },
+        agents: {
+          assistant: {
+            type: "llm",
+            provider: "openai-compatible",
+            base_url: model.baseUrl,
+            model: "scripted",
+            tools: ["await_signal"],
+          },
         },
       },
-    },
-  });
+    }),
+  );
   await service.pair();
   return { service, model };
 }
@@ -73,7 +67,7 @@ describe("an llm agent that waits for a code", () => {
     model.script(ASK);
     await first.text(PHONE, "log me in");
     await first.until(() => first.logs.some((line) => line.event === "tool.parked"), "the turn to be parked");
-    service = await first.restart();
+    const service = await first.restart();
     model.script({ text: "It is 482913." });
     await service.text("22000", "482913 is your login code", CODES);
     const texts = await service.received(PHONE, 1);

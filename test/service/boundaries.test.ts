@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
-import { type Hook, openHook } from "../support/hook.ts";
+import { closing } from "../support/cleanup.ts";
+import { openHook } from "../support/hook.ts";
 import {
   formOf,
   inboundParameters,
@@ -18,18 +19,9 @@ setDefaultTimeout(20_000);
 
 const SECOND = "+15550100002";
 const OTHER_PHONE = "+15557654322";
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await hook?.close();
-  service = undefined;
-  hook = undefined;
-});
 
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 
@@ -57,7 +49,7 @@ function spoken(url: string, bytes: string): Promise<string> {
 
 describe("people who share a conversation", () => {
   test("are stopped one by one: a STOP of one leaves the other's turn alone", async () => {
-    hook = openHook();
+    const hook = closing(openHook());
     const running = await start({
       config: {
         channels: { sms: { ...SMS, agent: "hook", session: "shared" } },

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ACCOUNT_SID, type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
-import { openProxy, type ReverseProxy } from "../support/proxy.ts";
+import { openProxy } from "../support/proxy.ts";
 import {
   type ApiMessage,
   NUMBER,
@@ -13,17 +14,6 @@ import {
 } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
-
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-let proxy: ReverseProxy | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await carrier?.close();
-  await proxy?.close();
-  service = carrier = proxy = undefined;
-});
 
 const OTHER = "+15557650002";
 const MINUTE = 60_000;
@@ -38,20 +28,20 @@ async function byWebhook(
   options: { readonly clock?: ManualClock; readonly channel?: Readonly<Record<string, unknown>> } = {},
 ): Promise<Started> {
   const { clock } = options;
-  const outside = openCarrier(clock === undefined ? {} : { clock });
-  const front = openProxy();
-  carrier = outside;
-  proxy = front;
-  service = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: front.url },
-      twilio: twilioSection(outside),
-      channels: { sms: { ...TWILIO_SMS, allow_all_senders: true, ...options.channel } },
-    },
-    carrier: outside,
-    onListening: (url) => front.pointTo(url),
-    ...(clock === undefined ? {} : { clock }),
-  });
+  const outside = closing(openCarrier(clock === undefined ? {} : { clock }));
+  const front = closing(openProxy());
+  const service = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: front.url },
+        twilio: twilioSection(outside),
+        channels: { sms: { ...TWILIO_SMS, allow_all_senders: true, ...options.channel } },
+      },
+      carrier: outside,
+      onListening: (url) => front.pointTo(url),
+      ...(clock === undefined ? {} : { clock }),
+    }),
+  );
   return { running: service, outside };
 }
 
@@ -62,16 +52,18 @@ async function byPolling(
   outside = openCarrier({ clock }),
   more: Partial<ServiceOptions> = {},
 ): Promise<Started> {
-  carrier = outside;
-  service = await startService({
-    config: {
-      twilio: twilioSection(outside),
-      channels: { sms: { ...TWILIO_SMS, inbound: "poll", ...channel } },
-    },
-    carrier: outside,
-    clock,
-    ...more,
-  });
+  closing(outside);
+  const service = closing(
+    await startService({
+      config: {
+        twilio: twilioSection(outside),
+        channels: { sms: { ...TWILIO_SMS, inbound: "poll", ...channel } },
+      },
+      carrier: outside,
+      clock,
+      ...more,
+    }),
+  );
   return { running: service, outside };
 }
 
@@ -83,7 +75,7 @@ async function goDown(running: Service, outside: Carrier): Promise<void> {
 
 async function comeBack(running: Service, outside: Carrier): Promise<Service> {
   await outside.control.clearFaults();
-  service = await running.restart();
+  const service = await running.restart();
   return service;
 }
 
@@ -150,7 +142,6 @@ describe("texts that arrive while the service is down", () => {
       match: { path, method: "GET" },
     });
     const again = await running.restart();
-    service = again;
     await again.logged("catch_up.unreachable");
     const failed = clock.now();
     await again.received(PHONE, 1);
@@ -325,8 +316,7 @@ describe("inbound: poll", () => {
       body: "hold on",
     });
     await running.logged("send.retry");
-    const back = openCarrier({ clock, port });
-    carrier = back;
+    const back = closing(openCarrier({ clock, port }));
     await running.eventually(
       async () => (await running.api("GET", "/channels/sms")).body.status === "connected",
       "the connection",

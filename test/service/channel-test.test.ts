@@ -1,21 +1,13 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { type Carrier, openCarrier, restOf, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
-import { openProxy, type ReverseProxy } from "../support/proxy.ts";
-import { type Service, startService } from "../support/service.ts";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { openCarrier, restOf, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
+import { openProxy } from "../support/proxy.ts";
+import { startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-let front: ReverseProxy | undefined;
-afterEach(async () => {
-  await service?.close();
-  await front?.close();
-  await carrier?.close();
-});
-
 test("a channel's test looks at number, webhook and public URL, and says how the channel is", async () => {
-  service = await startService();
+  const service = closing(await startService());
   const { status, body } = await service.api("POST", "/channels/sms/test");
   expect(status).toBe(200);
   expect(body.ok).toBe(true);
@@ -27,16 +19,18 @@ test("a channel's test looks at number, webhook and public URL, and says how the
 });
 
 test("a webhook that somebody else took over is found by the test, and left as it is", async () => {
-  carrier = openCarrier();
-  front = openProxy();
-  service = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: front.url },
-      twilio: twilioSection(carrier),
-      channels: { sms: { ...TWILIO_SMS, register_webhook: false } },
-    },
-    onListening: (url) => front?.pointTo(url),
-  });
+  const carrier = closing(openCarrier());
+  const front = closing(openProxy());
+  const service = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: front.url },
+        twilio: twilioSection(carrier),
+        channels: { sms: { ...TWILIO_SMS, register_webhook: false } },
+      },
+      onListening: (url) => front?.pointTo(url),
+    }),
+  );
   const before = await restOf(carrier, "IncomingPhoneNumbers.json");
   const { body } = await service.api("POST", "/channels/sms/test");
   const warnings = body.findings.filter(({ status }: { status: string }) => status === "warn");
@@ -45,7 +39,7 @@ test("a webhook that somebody else took over is found by the test, and left as i
 });
 
 test("only a token with admin may ask for it", async () => {
-  service = await startService();
+  const service = closing(await startService());
   const made = await service.api("POST", "/tokens", { name: "reader", scopes: ["read"] });
   const response = await fetch(`${service.adminUrl}/api/v1/channels/sms/test`, {
     method: "POST",

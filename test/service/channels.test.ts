@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   ACCOUNT_SID,
   AUTH_TOKEN,
@@ -9,6 +9,7 @@ import {
   TWILIO_SMS,
   twilioSection,
 } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { openProxy, type ReverseProxy } from "../support/proxy.ts";
 import {
@@ -22,17 +23,6 @@ import {
 } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
-
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-let proxy: ReverseProxy | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await carrier?.close();
-  await proxy?.close();
-  service = carrier = proxy = undefined;
-});
 
 interface Setting extends Pick<ServiceOptions, "seams"> {
   readonly clock?: ManualClock;
@@ -49,20 +39,21 @@ async function start(
 ): Promise<{ running: Service; outside: Carrier; front: ReverseProxy }> {
   const { clock } = setting;
   const outside = setting.outside ?? openCarrier(clock === undefined ? {} : { clock });
-  const front = openProxy();
-  carrier = outside;
-  proxy = front;
-  service = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: front.url },
-      twilio: { ...twilioSection(outside), ...setting.twilio },
-      channels: setting.channels ?? { sms: { ...TWILIO_SMS, allow_all_senders: true, ...setting.channel } },
-    },
-    carrier: outside,
-    onListening: (url) => front.pointTo(setting.tunnel === false ? undefined : url),
-    ...(clock === undefined ? {} : { clock }),
-    ...(setting.seams === undefined ? {} : { seams: setting.seams }),
-  });
+  const front = closing(openProxy());
+  closing(outside);
+  const service = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: front.url },
+        twilio: { ...twilioSection(outside), ...setting.twilio },
+        channels: setting.channels ?? { sms: { ...TWILIO_SMS, allow_all_senders: true, ...setting.channel } },
+      },
+      carrier: outside,
+      onListening: (url) => front.pointTo(setting.tunnel === false ? undefined : url),
+      ...(clock === undefined ? {} : { clock }),
+      ...(setting.seams === undefined ? {} : { seams: setting.seams }),
+    }),
+  );
   return { running: service, outside, front };
 }
 
@@ -215,7 +206,11 @@ describe("a failed channel", () => {
     const { running } = await start({ clock, outside });
     const parameters = inboundParameters(running, { Body: "while failed" });
     expect(
-      (await running.webhook(parameters, { signedUrl: `${proxy?.url}/webhooks/twilio/sms` })).status,
+      (
+        await running.webhook(parameters, {
+          signedUrl: `${running.settings.server.publicUrl}/webhooks/twilio/sms`,
+        })
+      ).status,
     ).toBe(200);
     const { body: sent } = await running.api("POST", "/messages", {
       channel: "sms",
@@ -273,7 +268,7 @@ describe("a Messaging Service", () => {
 
   test("refuses texts of another service, and ignores echoes of all its numbers", async () => {
     const running = await withService({});
-    const url = { signedUrl: `${proxy?.url}/webhooks/twilio/sms` };
+    const url = { signedUrl: `${running.settings.server.publicUrl}/webhooks/twilio/sms` };
     const other = inboundParameters(running, { MessagingServiceSid: "MG00000000000000000000000000000000" });
     expect((await running.webhook(other, url)).status).toBe(403);
     const nobody = inboundParameters(running, { To: "+15550109999" });
@@ -321,7 +316,7 @@ describe("several channels in one process", () => {
       ["+15550100002", "two"],
     ]);
     const crossed = inboundParameters(running, {}, "second");
-    const signedUrl = `${proxy?.url}/webhooks/twilio/second`;
+    const signedUrl = `${running.settings.server.publicUrl}/webhooks/twilio/second`;
     expect((await running.webhook(crossed, { channel: "second", signedUrl, token: AUTH_TOKEN })).status).toBe(
       403,
     );
@@ -373,22 +368,23 @@ describe("WhatsApp", () => {
 });
 
 test("the public URL is asked under its own name and never by a redirect", async () => {
-  const outside = openCarrier();
+  const outside = closing(openCarrier());
   const front = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: () => Response.redirect("http://127.0.0.1:1/"),
   });
-  carrier = outside;
-  service = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: "https://sms.example.com" },
-      twilio: twilioSection(outside),
-      channels: { sms: { ...TWILIO_SMS, allow_all_senders: true } },
-    },
-    carrier: outside,
-    seams: { fetch: routedFetch({ "https://sms.example.com": `http://127.0.0.1:${front.port}` }) },
-  });
+  const service = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: "https://sms.example.com" },
+        twilio: twilioSection(outside),
+        channels: { sms: { ...TWILIO_SMS, allow_all_senders: true } },
+      },
+      carrier: outside,
+      seams: { fetch: routedFetch({ "https://sms.example.com": `http://127.0.0.1:${front.port}` }) },
+    }),
+  );
   const shown = await channel(service);
   expect(shown.warnings.join(" ")).toContain("302");
   await front.stop(true);

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import {
@@ -13,31 +14,22 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
-
 /** A paired phone, and an agent that is an endpoint of the test. */
 async function start(
   channel: Readonly<Record<string, unknown>> = {},
   options: ServiceOptions = {},
 ): Promise<{ running: Service; agent: Hook }> {
-  const agent = openHook();
-  hook = agent;
-  const running = await startService({
-    ...options,
-    config: {
-      channels: { sms: { ...SMS, agent: "hook", ...channel } },
-      agents: { hook: { type: "http", url: agent.url } },
-      ...options.config,
-    },
-  });
-  service = running;
+  const agent = closing(openHook());
+  const running = closing(
+    await startService({
+      ...options,
+      config: {
+        channels: { sms: { ...SMS, agent: "hook", ...channel } },
+        agents: { hook: { type: "http", url: agent.url } },
+        ...options.config,
+      },
+    }),
+  );
   await running.pair();
   return { running, agent };
 }
@@ -143,7 +135,6 @@ describe("/stop", () => {
     await running.admitted(PHONE, "a long job");
     await agent.request(1);
     const again = await running.restart();
-    service = again;
     const second = await agent.request(2);
     await again.text(PHONE, "/stop");
     await again.received(PHONE, 1);
@@ -223,7 +214,6 @@ describe("a reply that is longer than one text", () => {
     const [first] = await replies(running, 1);
     await clock.advance(3_600_000);
     const again = await running.restart();
-    service = again;
     await again.text(PHONE, "MORE");
     const [second] = await again.received(PHONE, 1);
     const start2 = (second?.text ?? "").split(" ")[0];

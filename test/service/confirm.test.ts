@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
@@ -6,15 +7,6 @@ import { NUMBER, PHONE, type Service, startService } from "../support/service.ts
 setDefaultTimeout(20_000);
 
 const OTHER = "+15557650001";
-let running: Service | undefined;
-let server: ModelServer | undefined;
-
-afterEach(async () => {
-  await running?.close();
-  await server?.stop();
-  running = undefined;
-  server = undefined;
-});
 
 interface World {
   readonly service: Service;
@@ -24,26 +16,26 @@ interface World {
 
 /** A service whose agent must have `await_signal` confirmed: a watch exists once the call has run. */
 async function start(): Promise<World> {
-  const model = await startModelServer();
-  server = model;
+  const model = closing(await startModelServer());
   const clock = manualClock();
-  const service = await startService({
-    clock,
-    config: {
-      channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
-      agents: {
-        assistant: {
-          type: "llm",
-          provider: "openai-compatible",
-          base_url: model.baseUrl,
-          model: "scripted",
-          tools: ["await_signal"],
-          confirm: ["await_signal"],
+  const service = closing(
+    await startService({
+      clock,
+      config: {
+        channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
+        agents: {
+          assistant: {
+            type: "llm",
+            provider: "openai-compatible",
+            base_url: model.baseUrl,
+            model: "scripted",
+            tools: ["await_signal"],
+            confirm: ["await_signal"],
+          },
         },
       },
-    },
-  });
-  running = service;
+    }),
+  );
   await service.pair();
   return { service, model, clock };
 }
@@ -112,7 +104,6 @@ describe("a tool under confirm", () => {
     model.script(CALL);
     const code = await ask(first);
     const service = await first.restart();
-    running = service;
     await service.admitted(PHONE, code);
     await service.until(async () => (await watches(service)) === 1, "the call to run");
     const texts = await service.inbox(PHONE);
@@ -154,7 +145,6 @@ describe("a tool under confirm", () => {
     await first.stop();
     await clock.advance(11 * 60_000);
     const service = await first.restart();
-    running = service;
     await service.eventually(
       async () => (await service.inbox(PHONE)).some(({ text }) => text === "Then not."),
       "the reply",

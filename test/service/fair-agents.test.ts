@@ -1,5 +1,6 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { TURN_SLOTS } from "../../src/turn-slots.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import {
@@ -14,15 +15,10 @@ import {
 
 setDefaultTimeout(60_000);
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 function hook(): Hook {
   const opened = openHook();
   opened.hold();
-  closers.push(opened.close);
+  afterTest(opened.close);
   return opened;
 }
 
@@ -54,7 +50,7 @@ async function start(stuck: readonly Hook[], desk: Readonly<Record<string, unkno
       limits: { segments_per_day: 100_000 },
     },
   });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return { service, clock };
 }
 

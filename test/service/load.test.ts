@@ -1,15 +1,9 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { openHook } from "../support/hook.ts";
-import { inboundParameters, newSid, type Service, SMS, startService } from "../support/service.ts";
+import { inboundParameters, newSid, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
-
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
 
 const SENDERS = 100;
 const TEXTS = 10;
@@ -20,13 +14,14 @@ function sender(i: number): string {
 
 describe("a thousand texts from a hundred senders", () => {
   test("are all answered, each sender's in order, none lost and none doubled", async () => {
-    const running = await startService({
-      config: {
-        channels: { sms: { ...SMS, allow_all_senders: true } },
-        limits: { sender_per_minute: 1_000, segments_per_day: 100_000 },
-      },
-    });
-    service = running;
+    const running = closing(
+      await startService({
+        config: {
+          channels: { sms: { ...SMS, allow_all_senders: true } },
+          limits: { sender_per_minute: 1_000, segments_per_day: 100_000 },
+        },
+      }),
+    );
     for (let n = 0; n < TEXTS; n++)
       await Promise.all(Array.from({ length: SENDERS }, (_, i) => running.text(sender(i), `${i}.${n}`)));
     await running.until(async () => {
@@ -48,14 +43,15 @@ describe("a thousand texts from a hundred senders", () => {
   test("that are each delivered twice, at once, are taken once", async () => {
     const agent = openHook();
     try {
-      const running = await startService({
-        config: {
-          channels: { sms: { ...SMS, agent: "hook", allow_all_senders: true } },
-          agents: { hook: { type: "http", url: agent.url } },
-          limits: { sender_per_minute: 1_000, segments_per_day: 100_000 },
-        },
-      });
-      service = running;
+      const running = closing(
+        await startService({
+          config: {
+            channels: { sms: { ...SMS, agent: "hook", allow_all_senders: true } },
+            agents: { hook: { type: "http", url: agent.url } },
+            limits: { sender_per_minute: 1_000, segments_per_day: 100_000 },
+          },
+        }),
+      );
       const texts = Array.from({ length: SENDERS }, (_, i) =>
         inboundParameters(running, { From: sender(i), Body: `text ${i}`, MessageSid: newSid() }),
       );

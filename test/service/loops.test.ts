@@ -1,30 +1,26 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
 
 const SECOND = "+15550100002";
 const SILENT = "+15550100003";
-let running: Service | undefined;
-
-afterEach(async () => {
-  await running?.close();
-  running = undefined;
-});
 
 /** Two numbers whose agents answer everybody, and one that only captures. */
 async function start(): Promise<Service> {
   const open = { ...SMS, allow_all_senders: true };
-  const service = await startService({
-    config: {
-      channels: {
-        sms: open,
-        second: { ...open, from_number: SECOND },
-        silent: { ...SMS, from_number: SILENT, mode: "signal" },
+  const service = closing(
+    await startService({
+      config: {
+        channels: {
+          sms: open,
+          second: { ...open, from_number: SECOND },
+          silent: { ...SMS, from_number: SILENT, mode: "signal" },
+        },
       },
-    },
-  });
-  running = service;
+    }),
+  );
   return service;
 }
 

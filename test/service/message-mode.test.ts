@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import {
@@ -13,17 +14,8 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 
@@ -35,8 +27,7 @@ const SECOND_NUMBER = "+15550100002";
 async function withHook(
   options: ServiceOptions & { readonly channel?: Readonly<Record<string, unknown>> } = {},
 ): Promise<{ running: Service; agent: Hook }> {
-  const agent = openHook();
-  hook = agent;
+  const agent = closing(openHook());
   const { channel, config, ...rest } = options;
   const running = await start({
     ...rest,
@@ -301,7 +292,6 @@ describe("a conversation", () => {
     await running.text(PHONE, "before");
     await running.received(PHONE, 1);
     const again = await running.restart();
-    service = again;
     await again.text(PHONE, "after");
     const second = await agent.request(2);
     expect(second.body.conversation_id).toBe(agent.requests[0]?.body.conversation_id ?? "");
@@ -410,7 +400,6 @@ describe("over a restart", () => {
     await running.admitted(OTHER, "hello");
     expect(agent.requests).toHaveLength(0);
     const again = await running.restart();
-    service = again;
     await clock.advance(30_000);
     await agent.request(2);
     expect((await again.received(PHONE, 1))[0]?.text).toBe("re: one\ntwo");
@@ -426,7 +415,6 @@ describe("over a restart", () => {
     await running.admitted(PHONE, "a long job");
     const first = await agent.request(1);
     const again = await running.restart();
-    service = again;
     const second = await agent.request(2);
     expect(second.body.turn_id).toBe(first.body.turn_id);
     expect(second.headers.get("webhook-id")).toBe(first.body.turn_id);
@@ -444,7 +432,6 @@ describe("over a restart", () => {
     await running.text(PHONE, "once");
     await running.received(PHONE, 1);
     const again = await running.restart();
-    service = again;
     await again.app.idle();
     expect(agent.requests).toHaveLength(1);
     expect((await again.api("GET", "/messages?direction=outbound")).body.items).toHaveLength(1);
@@ -461,7 +448,6 @@ describe("stopping the service", () => {
     request.answer("just in time");
     await stopped;
     const again = await running.restart();
-    service = again;
     await again.eventually(
       async () =>
         (await again.api("GET", "/messages?direction=outbound")).body.items[0]?.text === "just in time" &&
@@ -494,7 +480,6 @@ describe("a disabled channel", () => {
     await clock.advance(60_000);
     expect(agent.requests).toHaveLength(0);
     const again = await running.restart({ config: enabled(agent) });
-    service = again;
     expect((await again.received(PHONE, 1))[0]?.text).toBe("re: while disabled");
   });
 
@@ -505,7 +490,6 @@ describe("a disabled channel", () => {
     await running.webhook(old);
     await clock.advance(11 * 60_000);
     const again = await running.restart({ config: enabled(agent, { idle_timeout: "10m" }) });
-    service = again;
     await again.eventually(
       async () => (await again.message(String(old.MessageSid))).state === "failed",
       "the turn to be set aside",
@@ -524,9 +508,8 @@ describe("a disabled channel", () => {
     const { running, agent } = await withHook({ clock, channel: slow });
     const sid = await running.admitted(PHONE, "long ago");
     let again = await running.restart({ config: enabled(agent, { ...slow, enabled: false }) });
-    service = again;
     await clock.advance(11 * 60_000);
-    again = service = await again.restart({ config: enabled(agent, slow) });
+    again = await again.restart({ config: enabled(agent, slow) });
     await again.eventually(
       async () => (await again.message(sid)).state !== "queued",
       "the turn to be looked at",
@@ -543,7 +526,6 @@ describe("a disabled channel", () => {
     await clock.advance(60_000);
     expect((await running.api("GET", `/messages/${sent.body.id}`)).body.state).toBe("pending");
     const again = await running.restart({ config: enabled(agent) });
-    service = again;
     expect((await again.received(PHONE, 1))[0]?.text).toBe("later");
   });
 

@@ -1,26 +1,23 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { run } from "../../src/cli/program.ts";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { PHONE, type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
 
 const HOUR = 3_600_000;
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
 
 async function start(
   config: Readonly<Record<string, unknown>> = { home: { channel: "sms", address: PHONE } },
   options: ServiceOptions = {},
 ): Promise<Service> {
-  service = await startService({
-    ...options,
-    config: { channels: { sms: { ...SMS, allow_all_senders: true } }, ...config },
-  });
+  const service = closing(
+    await startService({
+      ...options,
+      config: { channels: { sms: { ...SMS, allow_all_senders: true } }, ...config },
+    }),
+  );
   return service;
 }
 
@@ -135,7 +132,7 @@ describe("the day's limit of segments", () => {
     const running = await start(config, { clock });
     for (const text of ["one", "two", "three"]) await running.api("POST", "/notify", { text });
     await running.received(PHONE, 2);
-    service = await running.restart();
+    const service = await running.restart();
     expect((await service.api("GET", "/usage")).body.limits.used_today).toBe(2);
     await clock.advance(HOUR);
     expect((await service.api("GET", "/messages?state=pending")).body.items).toHaveLength(1);

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import {
   inboundParameters,
@@ -12,34 +13,25 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
-
 async function start(
   channels: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     sms: { ...SMS, allow_all_senders: true },
   },
   options: ServiceOptions = {},
 ): Promise<{ running: Service; agent: Hook }> {
-  const agent = openHook();
-  hook = agent;
-  const running = await startService({
-    ...options,
-    config: {
-      channels: Object.fromEntries(
-        Object.entries(channels).map(([id, channel]) => [id, { ...channel, agent: "hook" }]),
-      ),
-      agents: { hook: { type: "http", url: agent.url } },
-      ...options.config,
-    },
-  });
-  service = running;
+  const agent = closing(openHook());
+  const running = closing(
+    await startService({
+      ...options,
+      config: {
+        channels: Object.fromEntries(
+          Object.entries(channels).map(([id, channel]) => [id, { ...channel, agent: "hook" }]),
+        ),
+        agents: { hook: { type: "http", url: agent.url } },
+        ...options.config,
+      },
+    }),
+  );
   return { running, agent };
 }
 
@@ -152,7 +144,6 @@ describe("STOP", () => {
     for (const text of ["/status", "MORE", "/new", "HELP"]) await webhook(running, text);
     expect(await outbound(running)).toEqual([]);
     const again = await running.restart();
-    service = again;
     await again.admitted(PHONE, "and now?");
     expect((await send(again)).state).toBe("suppressed");
     expect(agent.requests).toHaveLength(0);

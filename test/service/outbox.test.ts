@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import {
   type ApiMessage,
@@ -12,20 +13,15 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 const OTHER = "+15557650002";
 
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService({
-    config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
-    ...options,
-  });
+  const service = closing(
+    await startService({
+      config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
+      ...options,
+    }),
+  );
   return service;
 }
 
@@ -432,7 +428,6 @@ describe("a send whose outcome is not known", () => {
     await running.until(async () => (await get(running, id)).state !== "pending", "the try to begin");
     await running.simulator.clearFaults();
     const again = await running.restart();
-    service = again;
     const message = await get(again, id);
     expect(["unknown", "queued", "sent", "delivered"]).toContain(message.state);
     await again.app.idle();

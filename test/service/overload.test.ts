@@ -1,17 +1,9 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { type Hook, openHook } from "../support/hook.ts";
-import { inboundParameters, newSid, type Service, SMS, STRANGER, startService } from "../support/service.ts";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
+import { openHook } from "../support/hook.ts";
+import { inboundParameters, newSid, SMS, STRANGER, startService } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
-
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
 
 const SENDERS = 150;
 const EACH = 10;
@@ -22,20 +14,20 @@ function sender(i: number): string {
 }
 
 test("while many texts wait for a stuck agent: all are taken, a code wakes its waiter, callbacks count, nobody is starved", async () => {
-  const agent = openHook();
-  hook = agent;
+  const agent = closing(openHook());
   agent.hold();
-  const running = await startService({
-    config: {
-      channels: {
-        sms: { ...SMS, agent: "hook", allow_all_senders: true },
-        codes: { provider: "simulator", from_number: PACE, mode: "signal" },
+  const running = closing(
+    await startService({
+      config: {
+        channels: {
+          sms: { ...SMS, agent: "hook", allow_all_senders: true },
+          codes: { provider: "simulator", from_number: PACE, mode: "signal" },
+        },
+        agents: { hook: { type: "http", url: agent.url } },
+        limits: { sender_per_minute: 2, segments_per_day: 100_000 },
       },
-      agents: { hook: { type: "http", url: agent.url } },
-      limits: { sender_per_minute: 2, segments_per_day: 100_000 },
-    },
-  });
-  service = running;
+    }),
+  );
   const waiting = running.api("POST", "/signals/await", { channel: "codes", timeout: "30s" });
   for (let n = 0; n < EACH; n++) {
     const answers = await Promise.all(

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import {
   inboundParameters,
@@ -13,15 +14,8 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 
@@ -182,12 +176,12 @@ describe("a channel nobody may text yet", () => {
   test("keeps its pending code and its paired addresses over a restart", async () => {
     let running = await start();
     const right = await code(running);
-    running = service = await running.restart();
+    running = await running.restart();
     expect(await code(running)).toBe(right);
     await running.pair();
     await running.api("PATCH", `/channels/sms/addresses/${encodeURIComponent(PHONE)}`, { label: "Ann" });
     const second = await freshCode(running);
-    running = service = await running.restart();
+    running = await running.restart();
     expect(await channel(running)).toMatchObject({ status: "connected", paired_addresses: 1 });
     expect(await addresses(running)).toMatchObject([{ address: PHONE, label: "Ann" }]);
     await running.text(OTHER, second);
@@ -253,7 +247,7 @@ describe("guessing pairing codes", () => {
     await running.pair();
     const right = await freshCode(running);
     for (let i = 0; i < 5; i++) await running.admitted(STRANGER, wrong(right, i));
-    running = service = await running.restart();
+    running = await running.restart();
     await running.admitted(STRANGER, right);
     expect(await addresses(running)).toHaveLength(1);
   });

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import {
   inboundParameters,
@@ -14,15 +15,8 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 
@@ -306,7 +300,7 @@ describe("just before the agent runs", () => {
     const clock = manualClock();
     let running = await start({ clock, config: { channels: { sms: { ...SLOW, allow_all_senders: true } } } });
     const sid = await running.admitted(STRANGER, "is anybody there?");
-    running = service = await running.restart({
+    running = await running.restart({
       config: { channels: { sms: { ...SLOW, mode: "signal" } } },
     });
     await clock.advance(30_000);
@@ -327,7 +321,7 @@ describe("just before the agent runs", () => {
     let running = await start({ clock, config: { channels: { sms: shared } } });
     const mine = await running.admitted(PHONE, "mine");
     const theirs = await running.admitted(STRANGER, "theirs");
-    running = service = await running.restart({
+    running = await running.restart({
       config: { channels: { sms: { ...shared, allowed_senders: [PHONE] } } },
     });
     await clock.advance(30_000);

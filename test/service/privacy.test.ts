@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { openConsumer } from "../support/consumer.ts";
 import { rowsOnDisk } from "../support/database.ts";
@@ -19,11 +20,6 @@ import {
 
 setDefaultTimeout(30_000);
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 const CODES = "+15550100002";
 const BANK = "22000";
 const MINUTE = 60_000;
@@ -37,7 +33,7 @@ async function start(options: ServiceOptions = {}): Promise<Service> {
       ...options.config,
     },
   });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 
@@ -190,7 +186,7 @@ describe("a code that a watch got", () => {
   describe("for an agent's turn", () => {
     async function assisted(clock: ManualClock) {
       const model = await startModelServer();
-      closers.push(() => model.stop());
+      afterTest(() => model.stop());
       const service = await start({
         clock,
         config: {
@@ -343,7 +339,8 @@ describe("codes", () => {
 
   test("reach only the webhook that asks for them", async () => {
     const [plain, trusted] = [openConsumer("/plain"), openConsumer("/trusted")];
-    closers.push(plain.close, trusted.close);
+    afterTest(plain.close);
+    afterTest(trusted.close);
     const events = ["message.received", "message.status", "signal.matched", "channel.status", "alert"];
     const secret = "a secret of the tests";
     await busy({

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import {
   type ApiMessage,
@@ -16,16 +17,6 @@ setDefaultTimeout(20_000);
 const OTHER = "+15557650002";
 const SERVICE = "MG0123456789abcdef0123456789abcdef";
 
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await carrier?.close();
-  service = undefined;
-  carrier = undefined;
-});
-
 interface Scene {
   readonly running: Service;
   readonly clock: ManualClock;
@@ -37,8 +28,9 @@ async function scene(
 ): Promise<Scene> {
   const clock = manualClock();
   const channel = { ...SMS, allow_all_senders: true, ...options.channel };
-  const running = await startService({ clock, config: { channels: { sms: channel }, ...options.config } });
-  service = running;
+  const running = closing(
+    await startService({ clock, config: { channels: { sms: channel }, ...options.config } }),
+  );
   if (options.callbacks !== true) await running.simulator.addFault({ on: "callback", kind: "lost" });
   return { running, clock };
 }
@@ -49,7 +41,7 @@ async function apart(
 ): Promise<Scene & { readonly options: ServiceOptions }> {
   const clock = manualClock();
   const ahead = options.ahead ?? 0;
-  carrier = openCarrier({ clock: { ...clock, now: () => clock.now() + ahead } });
+  const carrier = closing(openCarrier({ clock: { ...clock, now: () => clock.now() + ahead } }));
   const started: ServiceOptions = {
     clock,
     carrier,
@@ -58,8 +50,7 @@ async function apart(
       channels: { sms: { ...TWILIO_SMS, inbound: "none", ...options.channel } },
     },
   };
-  const running = await startService(started);
-  service = running;
+  const running = closing(await startService(started));
   return { running, clock, options: started };
 }
 
@@ -448,7 +439,7 @@ describe("a restart", () => {
   test("goes on with what was looked for, and finds it", async () => {
     const at = await apart();
     const id = await lose(at.running, "cut_after", "hello");
-    service = await at.running.restart();
+    const service = await at.running.restart();
     await at.clock.advance(30_000);
     await service.logged("send.found", { message: id });
     expect(await taken(service)).toEqual(["hello"]);
@@ -460,7 +451,7 @@ describe("a restart", () => {
     const lost = await lose(at.running, "cut_before", "not taken", OTHER);
     await at.running.stop();
     await at.clock.advance(3 * 3_600_000);
-    service = await at.running.restart();
+    const service = await at.running.restart();
     await service.logged("send.found", { message: kept });
     expect(await stateOf(service, lost)).toBe("unknown");
     await service.logged("twilio.sent_list", {}, 2);
@@ -479,7 +470,7 @@ describe("a restart", () => {
       ...at.options.config,
       channels: { sms: { ...TWILIO_SMS, inbound: "none", from_number: "+15550100002" } },
     };
-    service = await at.running.restart({ config });
+    const service = await at.running.restart({ config });
     for (let i = 0; i < 20; i++) await at.clock.advance(10_000);
     await service.logged("send.undecided", { message: id });
     expect(await taken(service)).toEqual([]);

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
@@ -7,15 +8,6 @@ setDefaultTimeout(30_000);
 
 const OTHER = "+15557650001";
 const MINUTE = 60_000;
-let running: Service | undefined;
-let server: ModelServer | undefined;
-
-afterEach(async () => {
-  await running?.close();
-  await server?.stop();
-  running = undefined;
-  server = undefined;
-});
 
 interface World {
   service: Service;
@@ -24,27 +16,27 @@ interface World {
 }
 
 async function start(at: string, config: Readonly<Record<string, unknown>> = {}): Promise<World> {
-  const model = await startModelServer();
-  server = model;
+  const model = closing(await startModelServer());
   const clock = manualClock(Date.parse(at));
-  const service = await startService({
-    clock,
-    config: {
-      channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
-      agents: {
-        assistant: {
-          type: "llm",
-          provider: "openai-compatible",
-          base_url: model.baseUrl,
-          model: "scripted",
-          tools: ["remind"],
+  const service = closing(
+    await startService({
+      clock,
+      config: {
+        channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
+        agents: {
+          assistant: {
+            type: "llm",
+            provider: "openai-compatible",
+            base_url: model.baseUrl,
+            model: "scripted",
+            tools: ["remind"],
+          },
         },
+        timezone: "Europe/Berlin",
+        ...config,
       },
-      timezone: "Europe/Berlin",
-      ...config,
-    },
-  });
-  running = service;
+    }),
+  );
   await service.pair();
   return { service, model, clock };
 }
@@ -65,7 +57,6 @@ async function downUntil(world: World, at: string): Promise<void> {
   await world.service.stop();
   await world.clock.advance(Date.parse(at) - world.clock.now());
   world.service = await world.service.restart();
-  running = world.service;
 }
 
 async function due(world: World, count: number, event = "reminder.due"): Promise<void> {
@@ -126,8 +117,7 @@ describe("a reminder", () => {
     expect((await outbound(spring, since)).map(({ created_at }) => created_at.slice(0, 16))).toEqual([
       "2026-03-08T07:30",
     ]);
-    await running?.close();
-    await server?.stop();
+    await spring.service.close();
 
     const autumn = await start("2026-10-31T22:00:00Z", { timezone: "America/New_York" });
     await remind(autumn, { text: "Twice", at: "2026-11-01T01:30" });

@@ -1,41 +1,31 @@
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { backup, restore } from "../../src/app-data.ts";
-import { type Carrier, openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
-import { openProxy, type ReverseProxy } from "../support/proxy.ts";
+import { openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
+import { openProxy } from "../support/proxy.ts";
 import { type ApiMessage, PHONE, type Service, STRANGER, startService } from "../support/service.ts";
 
 setDefaultTimeout(30_000);
-
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-let proxy: ReverseProxy | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await carrier?.close();
-  await proxy?.close();
-  service = carrier = proxy = undefined;
-});
 
 const OTHER = "+15557650002";
 
 /** A service with a carrier that outlives it, and whose list it reads at every start. */
 async function start(): Promise<Service> {
-  const outside = openCarrier();
-  const front = openProxy();
-  carrier = outside;
-  proxy = front;
-  service = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: front.url },
-      twilio: twilioSection(outside),
-      channels: { sms: { ...TWILIO_SMS, allow_all_senders: true } },
-    },
-    carrier: outside,
-    onListening: (url) => front.pointTo(url),
-  });
+  const outside = closing(openCarrier());
+  const front = closing(openProxy());
+  const service = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: front.url },
+        twilio: twilioSection(outside),
+        channels: { sms: { ...TWILIO_SMS, allow_all_senders: true } },
+      },
+      carrier: outside,
+      onListening: (url) => front.pointTo(url),
+    }),
+  );
   return service;
 }
 
@@ -48,7 +38,7 @@ async function goBack(running: Service, meanwhile: () => Promise<void>): Promise
   await running.stop();
   restore(dataDir, file);
   rmSync(file);
-  service = await running.restart();
+  const service = await running.restart();
   return service;
 }
 

@@ -1,25 +1,13 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { JSONValue } from "@ai-sdk/provider";
 import { program } from "../agents/mcp.ts";
-import { type HttpServer, modernServer, scriptedServer } from "../agents/mcp-http-servers.ts";
+import { modernServer, scriptedServer } from "../agents/mcp-http-servers.ts";
+import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type ModelAnswer, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { PHONE, type Service, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(30_000);
-
-let service: Service | undefined;
-let model: ModelServer | undefined;
-let tools: HttpServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  tools?.stop();
-  service = undefined;
-  model = undefined;
-  tools = undefined;
-});
 
 const { cwd: _, ...FILES } = { ...program(), cwd: "" };
 const PROVIDERS = ["openai-compatible", "openai", "anthropic"] as const;
@@ -34,34 +22,37 @@ interface Scenario {
 }
 
 /** Everybody may use the tools; the text of PHONE is admitted and its sid answered. */
-async function ask(provider: Provider, scenario: Scenario): Promise<{ running: Service; sid: string }> {
-  const server = await startModelServer(...scenario.answers);
-  model = server;
-  const running = await startService({
-    ...(scenario.clock === undefined ? {} : { clock: scenario.clock }),
-    files: {
-      "policies/tools.cedar":
-        '@id("everybody") permit(principal, action == Policy::Action::"invoke_tool", resource);',
-    },
-    config: {
-      channels: { sms: { ...SMS, agent: "assistant", allow_all_senders: true, ...scenario.channel } },
-      agents: {
-        assistant: {
-          type: "llm",
-          provider,
-          base_url: server.baseUrl,
-          model: "scripted",
-          api_key: "sk-secret-key",
-          timeout: "60s",
-          tools: ["remind"],
-          ...scenario.agent,
-        },
+async function ask(
+  provider: Provider,
+  scenario: Scenario,
+): Promise<{ running: Service; sid: string; model: ModelServer }> {
+  const model = closing(await startModelServer(...scenario.answers));
+  const running = closing(
+    await startService({
+      ...(scenario.clock === undefined ? {} : { clock: scenario.clock }),
+      files: {
+        "policies/tools.cedar":
+          '@id("everybody") permit(principal, action == Policy::Action::"invoke_tool", resource);',
       },
-      limits: { ...scenario.limits },
-    },
-  });
-  service = running;
-  return { running, sid: await running.admitted(PHONE, "hello") };
+      config: {
+        channels: { sms: { ...SMS, agent: "assistant", allow_all_senders: true, ...scenario.channel } },
+        agents: {
+          assistant: {
+            type: "llm",
+            provider,
+            base_url: model.baseUrl,
+            model: "scripted",
+            api_key: "sk-secret-key",
+            timeout: "60s",
+            tools: ["remind"],
+            ...scenario.agent,
+          },
+        },
+        limits: { ...scenario.limits },
+      },
+    }),
+  );
+  return { running, model, sid: await running.admitted(PHONE, "hello") };
 }
 
 /** The one text that reaches the phone. */
@@ -98,7 +89,7 @@ const ARABIC = "\u200fأهلاً 👋 السعر ٥٠ «يورو»، والرا�
 for (const provider of PROVIDERS)
   describe(`one text and one answer, over ${provider}:`, () => {
     test("tool calls side by side, of a program, of an HTTP server and built in", async () => {
-      tools = modernServer();
+      const tools = closing(modernServer());
       const { running, sid } = await ask(provider, {
         answers: [
           {
@@ -163,12 +154,14 @@ for (const provider of PROVIDERS)
     });
 
     test("a tool server over HTTP that dies in the middle", async () => {
-      tools = scriptedServer({
-        "tools/call": () => {
-          tools?.stop();
-          return new Promise<never>(() => {});
-        },
-      });
+      const tools = closing(
+        scriptedServer({
+          "tools/call": () => {
+            tools?.stop();
+            return new Promise<never>(() => {});
+          },
+        }),
+      );
       const { running, sid } = await ask(provider, {
         answers: [{ toolCalls: [call("home__lamp")] }, { text: "The lamp does not answer." }],
         agent: { mcp_servers: { home: { url: tools.url } } },
@@ -196,8 +189,8 @@ for (const provider of PROVIDERS)
 
     test("a provider that never answers", async () => {
       const clock = manualClock();
-      const { running, sid } = await ask(provider, { clock, answers: ["hang"] });
-      await model?.received(1);
+      const { running, sid, model } = await ask(provider, { clock, answers: ["hang"] });
+      await model.received(1);
       await clock.advance(60_000);
       await running.eventually(async () => (await running.message(sid)).state === "failed", "the time-out");
       await expectFailure(running, sid, /within 1m|60 ?s|minute/);
@@ -231,7 +224,7 @@ describe("an answer of 20,000 characters", () => {
   const LONG = words(20_000);
 
   test("comes in one text, and the rest with MORE, nothing lost and no part over the limit", async () => {
-    const { running } = await ask("openai-compatible", { answers: [{ text: LONG }] });
+    const { running, model } = await ask("openai-compatible", { answers: [{ text: LONG }] });
     expect(await reply(running)).toEndWith("[MORE?]");
     const parts = [await reply(running)];
     while (parts.at(-1)?.endsWith("[MORE?]")) {
@@ -244,7 +237,7 @@ describe("an answer of 20,000 characters", () => {
     const told = running.logs.filter(({ event }) => event === "alert");
     expect(told.map(({ fields }) => fields.cause)).toEqual(["limits.segments_per_reply/assistant/sms"]);
     expect(told[0]?.fields.reason).toContain("the rest waits for MORE");
-    expect(model?.requests).toHaveLength(1);
+    expect(model.requests).toHaveLength(1);
   });
 
   test("comes in numbered texts with split, as far as segments_per_reply goes", async () => {

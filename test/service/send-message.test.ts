@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import {
   NUMBER,
@@ -15,72 +16,68 @@ const OTHER = "+15550100002";
 const CODES = "+15550100003";
 const ANNA = "+15557770001";
 const PARTNER = "+15557770002";
-let service: Service | undefined;
-let model: ModelServer | undefined;
 
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  service = undefined;
-  model = undefined;
-});
+interface World {
+  readonly service: Service;
+  readonly model: ModelServer;
+  /** Texts from PHONE, whose turn makes this call; answers what the model was told of it. */
+  told(input: Readonly<Record<string, unknown>>): Promise<string>;
+  outbound(): Promise<readonly { to: string; state: string; text: string }[]>;
+}
 
 /** PHONE and ANNA are paired, ANNA under her name; PARTNER may chat and is called Ben. */
-async function start(options: ServiceOptions = {}): Promise<{ service: Service; model: ModelServer }> {
-  const server = await startModelServer();
-  model = server;
+async function start(options: ServiceOptions = {}): Promise<World> {
+  const server = closing(await startModelServer());
   const channel = { provider: "simulator", agent: "assistant", debounce: "0s" };
-  const running = await startService({
-    ...options,
-    config: {
-      channels: {
-        sms: { ...channel, from_number: NUMBER, allowed_senders: [{ address: PARTNER, label: "Ben" }] },
-        work: { ...channel, from_number: OTHER, allowed_senders: [{ address: ANNA, label: "Anna" }] },
-        codes: { provider: "simulator", from_number: CODES, mode: "signal" },
-      },
-      agents: {
-        assistant: {
-          type: "llm",
-          provider: "openai-compatible",
-          base_url: server.baseUrl,
-          model: "scripted",
-          tools: ["send_message"],
+  const running = closing(
+    await startService({
+      ...options,
+      config: {
+        channels: {
+          sms: { ...channel, from_number: NUMBER, allowed_senders: [{ address: PARTNER, label: "Ben" }] },
+          work: { ...channel, from_number: OTHER, allowed_senders: [{ address: ANNA, label: "Anna" }] },
+          codes: { provider: "simulator", from_number: CODES, mode: "signal" },
         },
+        agents: {
+          assistant: {
+            type: "llm",
+            provider: "openai-compatible",
+            base_url: server.baseUrl,
+            model: "scripted",
+            tools: ["send_message"],
+          },
+        },
+        home: { channel: "sms", address: ANNA, label: "Home" },
+        ...options.config,
       },
-      home: { channel: "sms", address: ANNA, label: "Home" },
-      ...options.config,
-    },
-  });
-  service = running;
+    }),
+  );
   await running.pair(PHONE);
   await running.pair(ANNA);
   const labelled = await running.api("PATCH", `/channels/sms/addresses/${ANNA}`, { label: "Anna" });
   expect(labelled.status).toBe(200);
-  return { service: running, model: server };
+  return {
+    service: running,
+    model: server,
+    async told(input) {
+      const before = (await running.inbox(PHONE)).length;
+      server.script(send(input), { text: "Done." });
+      await running.text(PHONE, "go");
+      await running.received(PHONE, before + 1);
+      const last = server.requests.at(-1)?.body.messages ?? [];
+      return JSON.stringify(last.filter(({ role }) => role === "tool").at(-1));
+    },
+    outbound: async () => (await running.api("GET", "/messages?direction=outbound&limit=200")).body.items,
+  };
 }
 
 const send = (input: Readonly<Record<string, unknown>>) => ({
   toolCalls: [{ name: "send_message", arguments: input }],
 });
 
-/** Texts from PHONE, whose turn makes this call; answers what the model was told of it. */
-async function told(input: Readonly<Record<string, unknown>>): Promise<string> {
-  if (service === undefined || model === undefined) throw new Error("start first");
-  const before = (await service.inbox(PHONE)).length;
-  model.script(send(input), { text: "Done." });
-  await service.text(PHONE, "go");
-  await service.received(PHONE, before + 1);
-  const last = model.requests.at(-1)?.body.messages ?? [];
-  return JSON.stringify(last.filter(({ role }) => role === "tool").at(-1));
-}
-
-async function outbound(): Promise<readonly { to: string; state: string; text: string }[]> {
-  return (await service?.api("GET", "/messages?direction=outbound&limit=200"))?.body.items;
-}
-
 describe("an agent that texts somebody else", () => {
   test("names them, whatever the case and the spaces, and learns id and state", async () => {
-    const { service, model } = await start();
+    const { service, model, told } = await start();
     const answer = await told({ to: "  aNNa ", text: "**Dinner** at 8" });
     expect(answer).toContain("pending");
     expect(answer).toContain("msg_");
@@ -91,13 +88,13 @@ describe("an agent that texts somebody else", () => {
   });
 
   test("may write the number as people do", async () => {
-    const { service } = await start();
+    const { service, told } = await start();
     await told({ to: "+1 (555) 777-0001", text: "hello" });
     expect((await service.received(ANNA, 2))[1]?.text).toBe("hello");
   });
 
   test("may use another channel, whose policies and pairings then count", async () => {
-    const { service } = await start();
+    const { service, told } = await start();
     expect(await told({ to: "Anna", text: "hello", channel: "work" })).toContain("may not text");
     await service.pair(ANNA, "work");
     await told({ to: "Anna", text: "from work", channel: "work" });
@@ -106,7 +103,7 @@ describe("an agent that texts somebody else", () => {
   });
 
   test("reaches the home phone by its label", async () => {
-    const { service } = await start();
+    const { service, told } = await start();
     await told({ to: "home", text: "washed" });
     expect((await service.received(ANNA, 2))[1]?.text).toBe("washed");
   });
@@ -114,7 +111,7 @@ describe("an agent that texts somebody else", () => {
 
 describe("what an agent texts somebody else", () => {
   test("stands in their own conversation, so that their agent understands the answer", async () => {
-    const { service, model } = await start();
+    const { service, model, told } = await start();
     await told({ to: "Anna", text: "Dinner at 8?" });
     await service.received(ANNA, 2);
     model.script({ text: "I will tell them." });
@@ -134,7 +131,7 @@ describe("what an agent texts somebody else", () => {
   test("gives the agent no leave to text them again: only who has texted is in a conversation", async () => {
     const once = `@id("to-strangers") permit(principal, action == Policy::Action::"send_message", resource)
       when { resource.address == "${PARTNER}" && !resource.in_conversation };`;
-    const { service, model } = await start({ files: { "policies/once.cedar": once } });
+    const { service, model, told } = await start({ files: { "policies/once.cedar": once } });
     const check = { action: "send_message", channel: "sms", from: PARTNER };
     const deciding = async () => (await service.api("POST", "/policies/check", check)).body.policies;
     expect(await told({ to: "Ben", text: "hello" })).toContain("pending");
@@ -146,7 +143,7 @@ describe("what an agent texts somebody else", () => {
   });
 
   test("is not in it when it was not sent", async () => {
-    const { service } = await start();
+    const { service, told } = await start();
     await service.admitted(ANNA, "STOP");
     await told({ to: "Anna", text: "psst" });
     await told({ to: STRANGER, text: "spam" });
@@ -157,7 +154,7 @@ describe("what an agent texts somebody else", () => {
 
 describe("an agent is told, and nothing is sent, when it texts", () => {
   test("a stranger, whom no policy lets it text; the attempt is shown with the cause", async () => {
-    const { service } = await start();
+    const { service, told, outbound } = await start();
     expect(await told({ to: STRANGER, text: "spam" })).toContain("may not text");
     await service.app.idle();
     expect(await service.inbox(STRANGER)).toHaveLength(0);
@@ -168,7 +165,7 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
   });
 
   test("somebody allowed to chat who is not in a conversation; once they are, it may", async () => {
-    const { service, model } = await start();
+    const { service, model, told } = await start();
     expect(await told({ to: "Ben", text: "hello" })).toContain("may not text");
     model.script({ text: "Hi Ben." });
     await service.text(PARTNER, "hi");
@@ -178,21 +175,21 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
   });
 
   test("a number of this service, on any channel: it would talk to itself", async () => {
-    await start();
+    const { told, outbound } = await start();
     for (const to of [NUMBER, OTHER, CODES, "+1 555 010 0002"])
       expect(await told({ to, text: "echo" })).toContain("number of this service");
     expect((await outbound()).filter(({ text }) => text === "echo")).toEqual([]);
   });
 
   test("the person it answers, who would pay attention twice", async () => {
-    const { service } = await start();
+    const { service, told } = await start();
     expect(await told({ to: PHONE, text: "echo" })).toContain("write it in your reply");
     await service.app.idle();
     expect((await service.inbox(PHONE)).filter(({ text }) => text === "echo")).toEqual([]);
   });
 
   test("somebody who opted out", async () => {
-    const { service } = await start();
+    const { service, told, outbound } = await start();
     await service.admitted(ANNA, "STOP");
     expect(await told({ to: "Anna", text: "psst" })).toContain("opted out");
     await service.app.idle();
@@ -201,7 +198,7 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
   });
 
   test("a name nobody has; it learns the names it may use, and no others", async () => {
-    await start();
+    const { told } = await start();
     const answer = await told({ to: "Zoe", text: "hello" });
     expect(answer).toContain("Anna");
     expect(answer).not.toContain("Ben");
@@ -209,14 +206,14 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
   });
 
   test("through a channel that only receives, or that is not there", async () => {
-    await start();
+    const { told } = await start();
     expect(await told({ to: "Anna", text: "x", channel: "codes" })).toContain("only receives");
     expect(await told({ to: "Anna", text: "x", channel: "nowhere" })).toContain("write one of sms, work");
     expect(await told({ to: "Anna", text: "x", channel: "__proto__" })).toContain("There is no channel");
   });
 
   test("nothing, too much, or what is no text", async () => {
-    await start();
+    const { told, outbound } = await start();
     expect(await told({ to: "Anna", text: "   " })).toContain("text must be");
     expect(await told({ to: "Anna", text: "x".repeat(1_700) })).toContain("too long");
     expect(await told({ to: ["Anna"], text: "x" })).toContain("to must be");
@@ -225,7 +222,7 @@ describe("an agent is told, and nothing is sent, when it texts", () => {
 });
 
 test("a text that talks the model into texting everybody ends after five messages", async () => {
-  const { service, model } = await start();
+  const { service, model, outbound } = await start();
   model.script(
     {
       toolCalls: Array.from({ length: 8 }, (_, i) => ({
@@ -243,7 +240,7 @@ test("a text that talks the model into texting everybody ends after five message
 });
 
 test("whoever may only chat cannot make the agent text others", async () => {
-  const { service, model } = await start();
+  const { service, model, outbound } = await start();
   model.script(send({ to: "Anna", text: "hello" }), { text: "I may not." });
   await service.text(PARTNER, "text Anna");
   expect((await service.received(PARTNER, 1))[0]?.text).toBe("I may not.");

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   ACCOUNT_SID,
   AUTH_TOKEN,
@@ -7,8 +7,9 @@ import {
   TWILIO_SMS,
   twilioSection,
 } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { startModelServer } from "../support/model-server.ts";
 import { openProxy, type ReverseProxy } from "../support/proxy.ts";
 import { inboundParameters, NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
 
@@ -17,36 +18,24 @@ setDefaultTimeout(20_000);
 const SECOND_NUMBER = "+15550100002";
 const SECOND_ACCOUNT = "ACfedcba9876543210fedcba9876543210";
 const SECOND_TOKEN = "the-second-token";
-let service: Service | undefined;
-let carrier: Carrier | undefined;
-let proxy: ReverseProxy | undefined;
-let model: ModelServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await carrier?.close();
-  await proxy?.close();
-  await model?.stop();
-  service = carrier = proxy = model = undefined;
-});
 
 async function start(
   outside: Carrier,
   config: Readonly<Record<string, unknown>>,
 ): Promise<{ running: Service; front: ReverseProxy }> {
-  const front = openProxy();
-  carrier = outside;
-  proxy = front;
-  const running = await startService({
-    config: {
-      server: { listen: "127.0.0.1:0", public_url: front.url },
-      twilio: twilioSection(outside),
-      ...config,
-    },
-    carrier: outside,
-    onListening: (url) => front.pointTo(url),
-  });
-  service = running;
+  const front = closing(openProxy());
+  closing(outside);
+  const running = closing(
+    await startService({
+      config: {
+        server: { listen: "127.0.0.1:0", public_url: front.url },
+        twilio: twilioSection(outside),
+        ...config,
+      },
+      carrier: outside,
+      onListening: (url) => front.pointTo(url),
+    }),
+  );
   return { running, front };
 }
 
@@ -94,8 +83,7 @@ describe("a WhatsApp sender", () => {
 
 describe("several numbers of two accounts in one process", () => {
   test("keep the conversations of one person apart by the number that was texted", async () => {
-    const scripted = await startModelServer();
-    model = scripted;
+    const scripted = closing(await startModelServer());
     const outside = openCarrier({
       seeds: {
         accounts: [
@@ -147,9 +135,11 @@ describe("an RCS sender", () => {
   const BANK = "rcs:example_bank_agent";
 
   test("is taken in as what it is: its code reaches who waits, and policies see its kind", async () => {
-    service = await startService({
-      config: { channels: { sms: { ...SMS, mode: "signal" } } },
-    });
+    const service = closing(
+      await startService({
+        config: { channels: { sms: { ...SMS, mode: "signal" } } },
+      }),
+    );
     const running = service;
     const parameters = inboundParameters(running, { From: BANK, Body: "Your code is 482913" });
     const call = running.api("POST", "/signals/await", { from: [BANK], timeout: "10s" });
@@ -164,10 +154,12 @@ describe("an RCS sender", () => {
   test("is answered by the agent where a policy lets it in, and by nobody else", async () => {
     const policy = `@id("rcs") permit(principal, action == Policy::Action::"receive_message", resource)
       when { resource.sender.kind == "rcs" };`;
-    service = await startService({
-      files: { "policies/rcs.cedar": policy },
-      config: { channels: { sms: { ...SMS, allowed_senders: [PHONE] } } },
-    });
+    const service = closing(
+      await startService({
+        files: { "policies/rcs.cedar": policy },
+        config: { channels: { sms: { ...SMS, allowed_senders: [PHONE] } } },
+      }),
+    );
     const running = service;
     const parameters = inboundParameters(running, { From: BANK, Body: "hello" });
     expect((await running.webhook(parameters)).status).toBe(200);

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import {
@@ -14,22 +15,12 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-let hook: Hook | undefined;
-
-afterEach(async () => {
-  await hook?.close();
-  await service?.close();
-  service = hook = undefined;
-});
-
 async function start(
   channel: Readonly<Record<string, unknown>> = {},
   options: ServiceOptions = {},
 ): Promise<{ readonly running: Service; readonly agent: Hook }> {
-  const agent = openHook();
-  hook = agent;
-  service = await startService({ config: configOf(agent, channel), ...options });
+  const agent = closing(openHook());
+  const service = closing(await startService({ config: configOf(agent, channel), ...options }));
   return { running: service, agent };
 }
 
@@ -118,7 +109,6 @@ describe("a text that the agent has failed", () => {
     const denied = await running.restart({
       config: configOf(agent, { allow_all_senders: false, allowed_senders: [STRANGER] }),
     });
-    service = denied;
     const refused = await resend(denied, id);
     expect(refused.status).toBe(409);
     expect(JSON.stringify(refused.body)).toContain("may not text the agent");
@@ -175,7 +165,7 @@ test("a turn that every clean stop cuts is answered in the end", async () => {
   let now = running;
   for (let stops = 1; stops <= 6; stops++) {
     now = await now.restart();
-    service = now;
+    closing(now);
     await agent.request(1 + stops);
   }
   agent.respond(({ body }) => `re: ${body.text}`);

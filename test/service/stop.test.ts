@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
@@ -8,15 +9,6 @@ setDefaultTimeout(30_000);
 
 const ANNA = "+15557770001";
 const MINUTE = 60_000;
-let service: Service | undefined;
-let model: ModelServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  service = undefined;
-  model = undefined;
-});
 
 interface World {
   readonly service: Service;
@@ -25,28 +17,28 @@ interface World {
 }
 
 async function start(config: Readonly<Record<string, unknown>> = {}): Promise<World> {
-  const scripted = await startModelServer();
-  model = scripted;
+  const scripted = closing(await startModelServer());
   const clock = manualClock(Date.parse("2026-05-05T04:50:00Z"));
-  const running = await startService({
-    clock,
-    config: {
-      channels: { sms: { ...SMS, agent: "assistant" } },
-      agents: {
-        assistant: {
-          type: "llm",
-          base_url: scripted.baseUrl,
-          model: "scripted",
-          tools: ["remind", "send_message", "await_signal"],
-          confirm: ["await_signal"],
+  const running = closing(
+    await startService({
+      clock,
+      config: {
+        channels: { sms: { ...SMS, agent: "assistant" } },
+        agents: {
+          assistant: {
+            type: "llm",
+            base_url: scripted.baseUrl,
+            model: "scripted",
+            tools: ["remind", "send_message", "await_signal"],
+            confirm: ["await_signal"],
+          },
         },
+        timezone: "Europe/Berlin",
+        home: { channel: "sms", address: PHONE, label: "Home" },
+        ...config,
       },
-      timezone: "Europe/Berlin",
-      home: { channel: "sms", address: PHONE, label: "Home" },
-      ...config,
-    },
-  });
-  service = running;
+    }),
+  );
   await running.pair();
   return { service: running, model: scripted, clock };
 }

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { diagnose } from "../../src/app-doctor.ts";
 import { systemSeams } from "../../src/app-seams.ts";
-import { type HttpServer, scriptedServer } from "../agents/mcp-http-servers.ts";
+import { scriptedServer } from "../agents/mcp-http-servers.ts";
+import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
@@ -11,18 +12,6 @@ setDefaultTimeout(20_000);
 
 const PARTNER = "+15557770002";
 const SECOND = "+15550100002";
-let service: Service | undefined;
-let model: ModelServer | undefined;
-let home: HttpServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  home?.stop();
-  service = undefined;
-  model = undefined;
-  home = undefined;
-});
 
 interface World {
   readonly service: Service;
@@ -33,36 +22,37 @@ interface World {
 
 /** A house with a lamp and a door; whoever is paired may use both, the door with a code. */
 async function start(policies: string, confirm: readonly string[] = []): Promise<World> {
-  const scripted = await startModelServer();
-  model = scripted;
+  const scripted = closing(await startModelServer());
   const calls: string[] = [];
   const tool = (name: string) => ({ name, inputSchema: { type: "object" } });
-  const house = scriptedServer({
-    "tools/list": () => ({ tools: [tool("lamp"), tool("unlock_door")] }),
-    "tools/call": () => {
-      calls.push("called");
-      return { content: [{ type: "text", text: "done" }] };
-    },
-  });
-  home = house;
+  const house = closing(
+    scriptedServer({
+      "tools/list": () => ({ tools: [tool("lamp"), tool("unlock_door")] }),
+      "tools/call": () => {
+        calls.push("called");
+        return { content: [{ type: "text", text: "done" }] };
+      },
+    }),
+  );
   const channel = { ...SMS, agent: "assistant", allowed_senders: [{ address: PARTNER, label: "Ben" }] };
-  const running = await startService({
-    files: { "policies/house.cedar": policies },
-    config: {
-      channels: { sms: channel, second: { ...channel, from_number: SECOND } },
-      agents: {
-        assistant: {
-          type: "llm",
-          base_url: scripted.baseUrl,
-          model: "scripted",
-          tools: ["remind"],
-          confirm,
-          mcp_servers: { home: { url: house.url } },
+  const running = closing(
+    await startService({
+      files: { "policies/house.cedar": policies },
+      config: {
+        channels: { sms: channel, second: { ...channel, from_number: SECOND } },
+        agents: {
+          assistant: {
+            type: "llm",
+            base_url: scripted.baseUrl,
+            model: "scripted",
+            tools: ["remind"],
+            confirm,
+            mcp_servers: { home: { url: house.url } },
+          },
         },
       },
-    },
-  });
-  service = running;
+    }),
+  );
   return { service: running, model: scripted, calls };
 }
 

@@ -1,28 +1,20 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { closing } from "../support/cleanup.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { PHONE, type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
 
 const CODES = "+15550100002";
-let service: Service | undefined;
-let model: ModelServer | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  await model?.stop();
-  service = undefined;
-  model = undefined;
-});
 
 async function start(options: ServiceOptions): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 
 /** A service whose agent has the tool, paired with PHONE, and a channel for codes. */
 async function withAgent(): Promise<{ running: Service; model: ModelServer }> {
-  model = await startModelServer();
+  const model = closing(await startModelServer());
   const running = await start({
     config: {
       channels: {

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
 import { connect } from "node:net";
+import { closing } from "../support/cleanup.ts";
 import { lockDatabase, rowsOnDisk } from "../support/database.ts";
 import {
   formOf,
@@ -18,15 +19,8 @@ import {
 
 setDefaultTimeout(20_000);
 
-let service: Service | undefined;
-
-afterEach(async () => {
-  await service?.close();
-  service = undefined;
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
-  service = await startService(options);
+  const service = closing(await startService(options));
   return service;
 }
 

@@ -13,3 +13,9 @@ export function afterTest(close: () => unknown): void {
     });
   closers.push(close);
 }
+
+/** What was opened for this test; it is closed after it. */
+export function closing<T extends { close(): unknown } | { stop(): unknown }>(opened: T): T {
+  afterTest(() => ("close" in opened ? opened.close() : opened.stop()));
+  return opened;
+}

@@ -74,6 +74,7 @@ export interface Service {
   restart(changes?: Partial<ServiceOptions>): Promise<Service>;
   /** Stops the service and keeps its data. */
   stop(): Promise<void>;
+  /** Stops the service, and what it was restarted as, and removes the data. */
   close(): Promise<void>;
 }
 
@@ -199,6 +200,7 @@ async function startIn(folder: string, options: ServiceOptions): Promise<Service
   }
 
   let stopped: Promise<void> | undefined;
+  let restarted: Service | undefined;
   const service: Service = {
     app,
     settings,
@@ -347,7 +349,8 @@ async function startIn(folder: string, options: ServiceOptions): Promise<Service
     },
     async restart(changes = {}) {
       await service.stop();
-      return startService({ ...options, ...changes, folder });
+      restarted = await startService({ ...options, ...changes, folder });
+      return restarted;
     },
     stop() {
       stopped ??= passing(app.close(GRACE));
@@ -355,6 +358,7 @@ async function startIn(folder: string, options: ServiceOptions): Promise<Service
     },
     async close() {
       await service.stop();
+      await restarted?.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

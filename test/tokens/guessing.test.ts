@@ -1,20 +1,16 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { AppError } from "../../src/errors.ts";
 import { createIds } from "../../src/ids.ts";
 import { createThrottle } from "../../src/throttle.ts";
 import { createTokens } from "../../src/tokens.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
 import { type Service, type ServiceOptions, startService } from "../support/service.ts";
 import { as, makeToken, TWO_CHANNELS } from "./support.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
   const service = await startService({ config: TWO_CHANNELS, ...options });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 

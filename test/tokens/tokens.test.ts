@@ -1,20 +1,16 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterTest } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { rowsOnDisk } from "../support/database.ts";
 import { followEvents } from "../support/event-stream.ts";
 import { PHONE, type Service, type ServiceOptions, startService } from "../support/service.ts";
 import { as, holder, makeToken, TWO_CHANNELS } from "./support.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 async function start(options: ServiceOptions = {}): Promise<Service> {
   const service = await startService({ config: TWO_CHANNELS, ...options });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   return service;
 }
 
@@ -69,7 +65,7 @@ describe("a token", () => {
     const service = await start();
     const { token } = await makeToken(service, { scopes: ["read"] });
     const again = await service.restart();
-    closers.push(() => again.close());
+    afterTest(() => again.close());
     expect((await as(again, token)("GET", "/channels")).status).toBe(200);
   });
 
@@ -82,7 +78,7 @@ describe("a token", () => {
     expect((await own("GET", "/channels")).status).toBe(401);
     expect((await service.api("DELETE", `/tokens/${id}`)).status).toBe(404);
     const again = await service.restart();
-    closers.push(() => again.close());
+    afterTest(() => again.close());
     expect((await as(again, token)("GET", "/channels")).status).toBe(401);
   });
 
@@ -91,7 +87,7 @@ describe("a token", () => {
     await service.pair();
     const { id, token } = await makeToken(service, { scopes: ["read", "signals:await"] });
     const stream = await followEvents({ adminUrl: service.adminUrl, token });
-    closers.push(stream.close);
+    afterTest(stream.close);
     const waiting = as(service, token)("POST", "/signals/await", { channel: "codes", timeout: 60 });
     await service.until(
       async () => (await service.api("GET", "/watches?state=pending")).body.items.length === 1,
@@ -116,7 +112,7 @@ describe("a token", () => {
     const service = await start({ clock });
     const { token } = await makeToken(service, { scopes: ["read"], expires_in: "10m" });
     const stream = await followEvents({ adminUrl: service.adminUrl, token });
-    closers.push(stream.close);
+    afterTest(stream.close);
     await clock.advance(10 * MINUTE - 1);
     expect((await as(service, token)("GET", "/channels")).status).toBe(200);
     await clock.advance(1);
