@@ -55,10 +55,10 @@ export class ServiceRefusal extends CliError {
     /** The HTTP status. */
     readonly status: number,
     message: string,
-    /** Whether the answer names a field whose value is wrong. */
-    namesField = false,
+    /** Whether what is not there was named in the input, as a channel is, and not by an id. */
+    misnamed = false,
   ) {
-    super(namesField || INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, message);
+    super(misnamed || INPUT_IS_WRONG.has(status) ? EXIT.usage : EXIT.failed, message);
   }
 }
 
@@ -110,7 +110,7 @@ function refusal(target: Target, status: number, text: string): ServiceRefusal {
   if (status === 401)
     lines.push("  Give the right one with --token, or name the config file the service runs with.");
   else if (fix !== undefined) lines.push(`  ${fix}`);
-  return new ServiceRefusal(status, lines.join("\n"), (errors ?? []).length > 0);
+  return new ServiceRefusal(status, lines.join("\n"), status === 404 && errors !== undefined);
 }
 
 function json(text: string): unknown {

@@ -2,9 +2,10 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startWithYaml, texted } from "../reload/support.ts";
+import { closing } from "../support/cleanup.ts";
 import { rowsOnDisk } from "../support/database.ts";
 import { inboundParameters, PHONE, type Service, SMS, STRANGER, startService } from "../support/service.ts";
-import { closing, OPEN, start, startWithModel } from "./support.ts";
+import { OPEN, start, startWithModel } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
@@ -86,7 +87,7 @@ when { resource.num_media + 9223372036854775807 < 0 };`),
 });
 
 test("a mode that is switched takes effect with the next text, in both directions", async () => {
-  const running = closing(await startWithYaml(), (service) => service.close());
+  const running = closing(await startWithYaml());
   const to = (mode: string) => running.api("PATCH", "/channels/sms", { mode });
   expect((await texted(running, PHONE, "one")).route).toBe("message");
   expect((await running.received(PHONE, 1))[0]?.text).toBe("one");

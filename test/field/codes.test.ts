@@ -1,11 +1,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { code, startWaitingService, waiting } from "../signals-api/support.ts";
+import { closing } from "../support/cleanup.ts";
 import type { ApiAnswer, Service } from "../support/service.ts";
-import { closing } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
-const start = async () => closing(await startWaitingService(), (service) => service.close());
+const start = async () => closing(await startWaitingService());
 
 const wait = (service: Service, fields: object): Promise<ApiAnswer> =>
   service.api("POST", "/signals/await", fields);

@@ -1,8 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { afterTest, closing } from "../support/cleanup.ts";
 import { NUMBER, PHONE } from "../support/service.ts";
 import { scripted } from "../twilio/support.ts";
-import { closing, startWithModel } from "./support.ts";
+import { startWithModel } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
@@ -14,8 +15,8 @@ const PNG = Buffer.from(
 /** A picture that the carrier redirects to another host for, as Twilio does, texted to a model that sees. */
 async function texted() {
   const elsewhere = scripted(() => new Response(PNG, { headers: { "content-type": "image/png" } }));
-  closing(elsewhere, (server) => server[Symbol.dispose]());
-  const carrier = closing(openCarrier(), (opened) => opened.close());
+  afterTest(() => elsewhere[Symbol.dispose]());
+  const carrier = closing(openCarrier());
   const { running, model } = await startWithModel([{ text: "I see." }], {
     channel: { ...TWILIO_SMS, agent: "assistant", inbound: "poll", poll_interval: "1s" },
     config: { twilio: twilioSection(carrier) },

@@ -1,4 +1,4 @@
-import { afterTest } from "../support/cleanup.ts";
+import { closing } from "../support/cleanup.ts";
 import { type Hook, openHook } from "../support/hook.ts";
 import { type ModelAnswer, type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
@@ -9,16 +9,10 @@ export const THIRD = "+15557650003";
 /** A channel anyone may text. */
 export const OPEN = { ...SMS, allow_all_senders: true } as const;
 
-/** Closed after the test, last opened first. */
-export function closing<T>(opened: T, close: (opened: T) => unknown): T {
-  afterTest(() => close(opened));
-  return opened;
-}
-
 /** The service with one open channel and the echo agent. */
 export async function start(options: ServiceOptions = {}): Promise<Service> {
   const running = await startService({ config: { channels: { sms: OPEN } }, ...options });
-  return closing(running, (service) => service.close());
+  return closing(running);
 }
 
 interface Changes {
@@ -32,7 +26,7 @@ interface Changes {
 export async function startWithHook(
   changes: Changes = {},
 ): Promise<{ readonly running: Service; readonly agent: Hook }> {
-  const agent = closing(openHook(), (hook) => hook.close());
+  const agent = closing(openHook());
   const running = await start({
     ...changes.options,
     config: {
@@ -49,7 +43,7 @@ export async function startWithModel(
   answers: readonly ModelAnswer[],
   changes: Changes = {},
 ): Promise<{ readonly running: Service; readonly model: ModelServer }> {
-  const model = closing(await startModelServer(...answers), (server) => server.stop());
+  const model = closing(await startModelServer(...answers));
   const running = await start({
     ...changes.options,
     config: {

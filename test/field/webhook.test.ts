@@ -1,14 +1,15 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openCarrier, routedFetch, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
 import { openProxy } from "../support/proxy.ts";
 import { inboundParameters, newSid, PHONE, type Service, startService } from "../support/service.ts";
-import { closing, OPEN, start, startWithHook } from "./support.ts";
+import { OPEN, start, startWithHook } from "./support.ts";
 
 setDefaultTimeout(20_000);
 
 /** A channel behind this public URL, reached directly. */
 async function startBehind(publicUrl: string): Promise<Service> {
-  const carrier = closing(openCarrier({ fetch: refusing }), (opened) => opened.close());
+  const carrier = closing(openCarrier({ fetch: refusing }));
   const running = await startService({
     config: {
       server: { listen: "127.0.0.1:0", public_url: publicUrl },
@@ -18,7 +19,7 @@ async function startBehind(publicUrl: string): Promise<Service> {
     carrier,
     awaitChannels: false,
   });
-  return closing(running, (service) => service.close());
+  return closing(running);
 }
 
 /** The public URL leads nowhere in these tests. */
@@ -47,9 +48,9 @@ describe("a webhook nobody signed", () => {
 
 describe("a true signature is recognised", () => {
   test("behind a proxy that changes host, scheme and port", async () => {
-    const proxy = closing(openProxy(), (front) => front.close());
+    const proxy = closing(openProxy());
     const reachable = routedFetch({ "https://sms.example.com": proxy.url });
-    const carrier = closing(openCarrier({ fetch: reachable }), (opened) => opened.close());
+    const carrier = closing(openCarrier({ fetch: reachable }));
     const running = await start({
       config: {
         server: { listen: "127.0.0.1:0", public_url: "https://sms.example.com" },

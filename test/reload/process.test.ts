@@ -160,7 +160,7 @@ describe("the running service", () => {
       stderr: "There is no mode loud; write message or signal.\n",
     });
     expect((await mode("signal")).code).toBe(2);
-    expect((await mode("nope", "signal")).code).toBe(1);
+    expect((await mode("nope", "signal")).code).toBe(2);
     expect((await mode("sms", "--enable", "--disable")).code).toBe(2);
 
     // Our own writes are no edits: one reload for each switch that was made, and no more.
