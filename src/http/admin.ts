@@ -27,7 +27,7 @@ import { tokenRoutes } from "./api/tokens.ts";
 import { usageRoutes } from "./api/usage.ts";
 import { readBody } from "./body.ts";
 import { type ConsoleFile, consoleRoutes } from "./console.ts";
-import { callerOf, callersOnly, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
+import { callerOf, callersOnly, clientNoted, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
 import { methodsAt } from "./methods.ts";
 import { onInvalid, problemResponse, refusalResponse, wrongMethod } from "./problem.ts";
 import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
@@ -78,8 +78,9 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   app.use(sameOriginOnly(seams.allowedHosts));
   app.get("/healthz", (c) => c.text("ok"));
   consoleRoutes(app, seams.console);
+  app.use("/session", clientNoted(seams.clientOf));
   app.use("/session", capped);
-  sessionRoutes(app, seams.sessions, seams.clientOf);
+  sessionRoutes(app, seams.sessions);
   app.use(
     callersOnly(
       { token: seams.tokens.identify, session: seams.sessions.identify, sessionOf },

@@ -131,11 +131,29 @@ async function whose(c: Context, credentials: Credentials, client: string): Prom
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 const CALLER = "caller";
+const CLIENT = "client";
 
 declare module "hono" {
   interface ContextVariableMap {
     [CALLER]: Caller | undefined;
+    [CLIENT]: string | undefined;
   }
+}
+
+/**
+ * Notes where a request comes from, for `clientAddress`. Stands before what replaces the request, since the listener
+ * knows the address only of the one that came in.
+ */
+export function clientNoted(clientOf: (request: Request) => string): MiddlewareHandler {
+  return async (c, next) => {
+    c.set(CLIENT, clientOf(c.req.raw));
+    await next();
+  };
+}
+
+/** The address a request comes from, as `clientNoted` found it; "" where that did not stand before. */
+export function clientAddress(c: Context): string {
+  return c.get(CLIENT) ?? "";
 }
 
 /** Who asks. Throws AppError `unauthenticated` on a route that is not behind `callersOnly`. */

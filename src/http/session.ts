@@ -6,7 +6,7 @@ import { AppError } from "../errors.ts";
 import type { Sessions } from "../sessions.ts";
 import { demandEverywhere } from "../token.ts";
 import { ok, problems } from "./api/responses.ts";
-import { bearerOf, callerOf } from "./guard.ts";
+import { bearerOf, callerOf, clientAddress } from "./guard.ts";
 
 const COOKIE = "sms_agent_session";
 
@@ -21,11 +21,7 @@ const signInBody = z.strictObject({ token: z.string().trim().min(1, "Paste a tok
  * Signing in to the console, without a credential: `POST /session` with a token, or with the code of a one-time link.
  * The cookie is for this listener only: no script reads it, and no other site's request carries it.
  */
-export function sessionRoutes(
-  app: OpenAPIHono,
-  sessions: Sessions,
-  clientOf: (request: Request) => string,
-): void {
+export function sessionRoutes(app: OpenAPIHono, sessions: Sessions): void {
   app.post("/session", async (c) => {
     if (!(c.req.header("content-type") ?? "").startsWith("application/json"))
       throw new AppError("invalid", "Send JSON.", {
@@ -36,7 +32,7 @@ export function sessionRoutes(
       throw new AppError("invalid", "A token is needed.", {
         problems: [{ path: "token", message: "Paste the admin token, or an API token." }],
       });
-    const session = await sessions.signIn(body.data.token, clientOf(c.req.raw));
+    const session = await sessions.signIn(body.data.token, clientAddress(c));
     setCookie(c, COOKIE, session.id, {
       path: "/",
       httpOnly: true,

@@ -29,6 +29,25 @@ describe("guessing tokens over HTTP", () => {
     expect(times[8] ?? 0).toBeGreaterThan(700);
   });
 
+  test("counts by the address they come from, at the console's sign-in as at the API", async () => {
+    const service = await start();
+    const signIn = (token: string) =>
+      fetch(`${service.adminUrl}/session`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ token }),
+      });
+    expect((await signIn(guess(1))).status).toBe(401);
+    expect((await as(service, guess(2))("GET", "/channels")).status).toBe(401);
+    expect((await signIn(guess(3))).status).toBe(401);
+    const refused = await service.logged("auth.refused", {}, 3);
+    expect(refused.map(({ fields }) => ({ client: fields.client, failures: fields.failures }))).toEqual([
+      { client: "127.0.0.1", failures: 1 },
+      { client: "127.0.0.1", failures: 2 },
+      { client: "127.0.0.1", failures: 3 },
+    ]);
+  });
+
   test("does not lock out who has a token, from the same address and at the same time", async () => {
     const service = await start();
     const { token } = await makeToken(service, { scopes: ["read"] });
