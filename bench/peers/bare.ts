@@ -1,7 +1,8 @@
 /**
  * The least a durable webhook can be on Bun: the signature is verified, the row is written as the service keeps it
- * (message and parameters as they came, with the same indexes), one commit for all that came in one turn of the event
- * loop, on disk before it is answered. No policies, no annotation, no turns, no events, no usage, no log.
+ * (every column that the service fills, the parameters as they came, the same indexes), one commit for all that came in
+ * one turn of the event loop, on disk before it is answered. Conversation and turn are named after the sender, and
+ * nothing stands behind the names: no policies, no annotation, no turns, no events, no usage, no log.
  *
  *   bun bare.ts PORT AUTH_TOKEN PUBLIC_URL DATABASE SCHEMA
  *
@@ -27,9 +28,10 @@ for (const pragma of [
 for (const statement of readFileSync(schema, "utf8").split("--> statement-breakpoint")) db.run(statement);
 
 const insert = db.query(
-  `INSERT INTO messages (id, channel, direction, from_address, to_address, text, state, first_state, route, provider_sid,
-     segments, late, created_at)
-   VALUES ($id, 'sms', 'inbound', $from, $to, $text, 'received', 'received', 'message', $sid, $segments, 0, $at)
+  `INSERT INTO messages (id, channel, direction, from_address, to_address, text, state, first_state, route,
+     conversation_id, turn_id, provider_sid, segments, policies, annotation, late, created_at)
+   VALUES ($id, 'sms', 'inbound', $from, $to, $text, 'queued', 'queued', 'message',
+     $conversation, $turn, $sid, $segments, '["allow-all:sms"]', '"unread"', 0, $at)
    ON CONFLICT DO NOTHING`,
 );
 const insertRaw = db.query("INSERT INTO raw_parameters (message, parameters) VALUES ($message, $parameters)");
@@ -48,9 +50,12 @@ function commitAll(): void {
   waiting = [];
   begin.run();
   for (const { params } of texts) {
+    const from = params.get("From");
     const { changes, lastInsertRowid } = insert.run({
-      id: `msg_${Date.now()}_${ids++}`,
-      from: params.get("From"),
+      id: `msg_01k000${Date.now()}${ids++}`,
+      from,
+      conversation: `conv_01k0000000000000${from}`,
+      turn: `turn_01k0000000000000${from}`,
       to: params.get("To"),
       text: params.get("Body"),
       sid: params.get("MessageSid"),
