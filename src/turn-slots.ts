@@ -7,7 +7,7 @@ export type HeldSlots = ReadonlyMap<string, number>;
 /**
  * An agent takes another slot only while it holds fewer than are free. So one alone has half of them, and leaves the
  * other half: beside one that hangs with 64, the next has 32, and the next after that 16. Where many are busy they come
- * to hold equally many. Only when seven hang at once does another one wait.
+ * to hold equally many. Seven that hang leave one slot to all others; only eight leave none.
  */
 export function mayTakeSlot(held: number, free: number): boolean {
   return held < free;

@@ -83,13 +83,21 @@ describe("turns of several agents", () => {
     expect(await t.store.nextTurnDue(["sms"], ["busy", "late"])).toBeUndefined();
   });
 
-  test("however many others hold, who holds none is given a slot while two are free", () => {
+  test("seven that hang one after the other leave a slot, eight none", () => {
+    let free = TURN_SLOTS;
+    const left = Array.from({ length: 8 }, () => {
+      free -= slotsLeftFor(0, free);
+      return free;
+    });
+    expect(left).toEqual([64, 32, 16, 8, 4, 2, 1, 0]);
+  });
+
+  test("whoever has taken all it may, slot by slot, has left as many as it holds, but for one", () => {
     fc.assert(
       fc.property(fc.nat(TURN_SLOTS), fc.nat(TURN_SLOTS), (held, free) => {
         let [own, left] = [held, free];
         while (mayTakeSlot(own, left)) [own, left] = [own + 1, left - 1];
         expect(own - held).toBe(slotsLeftFor(held, free));
-        // Whoever has taken all it may has left as much as it holds, but for one.
         if (own > held) expect(left).toBeGreaterThanOrEqual(own - 1);
       }),
     );
