@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closing } from "../support/cleanup.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { type ModelServer, scriptedAgent, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
 
 setDefaultTimeout(20_000);
@@ -17,13 +17,9 @@ async function start(): Promise<{ service: Service; model: ModelServer }> {
           codes: { provider: "simulator", from_number: CODES, mode: "signal" },
         },
         agents: {
-          assistant: {
-            type: "llm",
-            provider: "openai-compatible",
-            base_url: model.baseUrl,
-            model: "scripted",
+          assistant: scriptedAgent(model, {
             tools: ["await_signal"],
-          },
+          }),
         },
       },
     }),

@@ -6,7 +6,7 @@ import { type ManualClock, manualClock } from "../support/clock.ts";
 import { openConsumer } from "../support/consumer.ts";
 import { rowsOnDisk } from "../support/database.ts";
 import { followEvents } from "../support/event-stream.ts";
-import { startModelServer } from "../support/model-server.ts";
+import { scriptedAgent, startModelServer } from "../support/model-server.ts";
 import {
   type ApiAnswer,
   inboundParameters,
@@ -195,13 +195,9 @@ describe("a code that a watch got", () => {
             codes: { provider: "simulator", from_number: CODES, mode: "signal" },
           },
           agents: {
-            assistant: {
-              type: "llm",
-              provider: "openai-compatible",
-              base_url: model.baseUrl,
-              model: "scripted",
+            assistant: scriptedAgent(model, {
               tools: ["await_signal"],
-            },
+            }),
           },
         },
       });

@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closing } from "../support/cleanup.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { type ModelServer, scriptedAgent, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, startService } from "../support/service.ts";
 
 setDefaultTimeout(30_000);
@@ -24,13 +24,9 @@ async function start(at: string, config: Readonly<Record<string, unknown>> = {})
       config: {
         channels: { sms: { provider: "simulator", from_number: NUMBER, agent: "assistant", debounce: "0s" } },
         agents: {
-          assistant: {
-            type: "llm",
-            provider: "openai-compatible",
-            base_url: model.baseUrl,
-            model: "scripted",
+          assistant: scriptedAgent(model, {
             tools: ["remind"],
-          },
+          }),
         },
         timezone: "Europe/Berlin",
         ...config,

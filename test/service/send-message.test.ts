@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closing } from "../support/cleanup.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { type ModelServer, scriptedAgent, startModelServer } from "../support/model-server.ts";
 import {
   NUMBER,
   PHONE,
@@ -39,13 +39,9 @@ async function start(options: ServiceOptions = {}): Promise<World> {
           codes: { provider: "simulator", from_number: CODES, mode: "signal" },
         },
         agents: {
-          assistant: {
-            type: "llm",
-            provider: "openai-compatible",
-            base_url: server.baseUrl,
-            model: "scripted",
+          assistant: scriptedAgent(server, {
             tools: ["send_message"],
-          },
+          }),
         },
         home: { channel: "sms", address: ANNA, label: "Home" },
         ...options.config,

@@ -9,7 +9,7 @@ import {
 } from "../support/carrier.ts";
 import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
-import { startModelServer } from "../support/model-server.ts";
+import { scriptedAgent, startModelServer } from "../support/model-server.ts";
 import { openProxy, type ReverseProxy } from "../support/proxy.ts";
 import { inboundParameters, NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
 
@@ -103,7 +103,7 @@ describe("several numbers of two accounts in one process", () => {
           auth_token: SECOND_TOKEN,
         },
       },
-      agents: { assistant: { type: "llm", base_url: scripted.baseUrl, model: "scripted" } },
+      agents: { assistant: scriptedAgent(scripted) },
     });
     const ask = async (text: string, answer: string, to: string, count: number) => {
       scripted.script({ text: answer });

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { type ModelServer, scriptedAgent, startModelServer } from "../support/model-server.ts";
 import { PHONE, type Service, SMS, startService } from "../support/service.ts";
 
 setDefaultTimeout(30_000);
@@ -25,13 +25,10 @@ async function start(config: Readonly<Record<string, unknown>> = {}): Promise<Wo
       config: {
         channels: { sms: { ...SMS, agent: "assistant" } },
         agents: {
-          assistant: {
-            type: "llm",
-            base_url: scripted.baseUrl,
-            model: "scripted",
+          assistant: scriptedAgent(scripted, {
             tools: ["remind", "send_message", "await_signal"],
             confirm: ["await_signal"],
-          },
+          }),
         },
         timezone: "Europe/Berlin",
         home: { channel: "sms", address: PHONE, label: "Home" },

@@ -4,7 +4,7 @@ import { systemSeams } from "../../src/app-seams.ts";
 import { scriptedServer } from "../agents/mcp-http-servers.ts";
 import { closing } from "../support/cleanup.ts";
 import { cli } from "../support/cli.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { type ModelServer, scriptedAgent, startModelServer } from "../support/model-server.ts";
 import { NUMBER, PHONE, type Service, SMS, startService } from "../support/service.ts";
 import { as, makeToken } from "../tokens/support.ts";
 
@@ -41,14 +41,11 @@ async function start(policies: string, confirm: readonly string[] = []): Promise
       config: {
         channels: { sms: channel, second: { ...channel, from_number: SECOND } },
         agents: {
-          assistant: {
-            type: "llm",
-            base_url: scripted.baseUrl,
-            model: "scripted",
+          assistant: scriptedAgent(scripted, {
             tools: ["remind"],
             confirm,
             mcp_servers: { home: { url: house.url } },
-          },
+          }),
         },
       },
     }),

@@ -6,25 +6,16 @@ import {
   NUMBER,
   PHONE,
   type Receiver,
+  receive,
   SERVICE,
-  startReceiver,
   startSimulator,
   within,
   xml,
 } from "./support.ts";
 
 let simulator = startSimulator();
-let receivers: Receiver[] = [];
-function receive(...respond: Parameters<typeof startReceiver>) {
-  const receiver = startReceiver(...respond);
-  receivers.push(receiver);
-  return receiver;
-}
-afterEach(async () => {
-  await simulator.stop();
-  await Promise.all(receivers.map((receiver) => receiver.stop()));
-  receivers = [];
-});
+
+afterEach(() => simulator.stop());
 
 const text = (body: string, more: Record<string, unknown> = {}) =>
   simulator.control.inbound({ from: PHONE, to: NUMBER, body, ...more });
@@ -169,7 +160,7 @@ describe("a Messaging Service", () => {
 });
 
 describe("inbound faults", () => {
-  const start = (respond?: Parameters<typeof startReceiver>[0]) => {
+  const start = (respond?: Parameters<typeof receive>[0]) => {
     const hook = receive(respond);
     simulator = startSimulator({ numbers: [{ number: NUMBER, smsUrl: `${hook.url}/in` }] });
     return hook;

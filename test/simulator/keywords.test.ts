@@ -1,28 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { manualClock } from "../support/clock.ts";
-import {
-  isSigned,
-  NUMBER,
-  PHONE,
-  type Receiver,
-  SERVICE,
-  startReceiver,
-  startSimulator,
-  xml,
-} from "./support.ts";
+import { isSigned, NUMBER, PHONE, receive, SERVICE, startSimulator, xml } from "./support.ts";
 
 let simulator = startSimulator();
-let receivers: Receiver[] = [];
-function receive(...respond: Parameters<typeof startReceiver>) {
-  const receiver = startReceiver(...respond);
-  receivers.push(receiver);
-  return receiver;
-}
-afterEach(async () => {
-  await simulator.stop();
-  await Promise.all(receivers.map((receiver) => receiver.stop()));
-  receivers = [];
-});
+
+afterEach(() => simulator.stop());
 
 const text = (body: string, more: Record<string, unknown> = {}) =>
   simulator.control.inbound({ from: PHONE, to: NUMBER, body, ...more });

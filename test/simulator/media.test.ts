@@ -1,27 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import {
-  ACCOUNT,
-  NUMBER,
-  PHONE,
-  type Receiver,
-  request,
-  startReceiver,
-  startSimulator,
-  TOKEN,
-} from "./support.ts";
+import { ACCOUNT, NUMBER, PHONE, receive, request, startSimulator, TOKEN } from "./support.ts";
 
 let simulator = startSimulator();
-let receivers: Receiver[] = [];
-function receive(...respond: Parameters<typeof startReceiver>) {
-  const receiver = startReceiver(...respond);
-  receivers.push(receiver);
-  return receiver;
-}
-afterEach(async () => {
-  await simulator.stop();
-  await Promise.all(receivers.map((receiver) => receiver.stop()));
-  receivers = [];
-});
+
+afterEach(() => simulator.stop());
 
 const text = (body: string, more: Record<string, unknown> = {}) =>
   simulator.control.inbound({ from: PHONE, to: NUMBER, body, ...more });

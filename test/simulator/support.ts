@@ -2,6 +2,7 @@ import twilio from "twilio";
 import type { Clock } from "../../src/clock.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 import { createSimulator, type Simulator, type SimulatorOptions } from "../../src/simulator/simulator.ts";
+import { closing } from "../support/cleanup.ts";
 import { systemClock } from "../support/clock.ts";
 
 export const ACCOUNT = `AC${"0123456789abcdef".repeat(2)}`;
@@ -177,4 +178,9 @@ export function within<T>(what: Promise<T>, name: string): Promise<T> {
     timer = setTimeout(() => reject(new Error(`${name} did not happen within 5 s`)), 5_000);
   });
   return Promise.race([what, late]).finally(() => clearTimeout(timer));
+}
+
+/** A receiver that is stopped after the test. */
+export function receive(...respond: Parameters<typeof startReceiver>): Receiver {
+  return closing(startReceiver(...respond));
 }

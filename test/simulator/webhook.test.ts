@@ -1,29 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import twilio from "twilio";
 import { manualClock } from "../support/clock.ts";
-import {
-  isSigned,
-  NUMBER,
-  PHONE,
-  type Receiver,
-  startReceiver,
-  startSimulator,
-  TOKEN,
-  xml,
-} from "./support.ts";
+import { isSigned, NUMBER, PHONE, receive, startSimulator, TOKEN, xml } from "./support.ts";
 
 let simulator = startSimulator();
-let receivers: Receiver[] = [];
-function receive(...respond: Parameters<typeof startReceiver>) {
-  const receiver = startReceiver(...respond);
-  receivers.push(receiver);
-  return receiver;
-}
-afterEach(async () => {
-  await simulator.stop();
-  await Promise.all(receivers.map((receiver) => receiver.stop()));
-  receivers = [];
-});
+
+afterEach(() => simulator.stop());
 
 const text = (body: string, more: Record<string, unknown> = {}) =>
   simulator.control.inbound({ from: PHONE, to: NUMBER, body, ...more });
@@ -124,7 +106,7 @@ describe("the answer of the webhook", () => {
 });
 
 describe("a webhook that fails", () => {
-  const failing = (fragment: string, respond: Parameters<typeof startReceiver>[0]) => {
+  const failing = (fragment: string, respond: Parameters<typeof receive>[0]) => {
     const hook = receive(respond);
     const fallback = receive();
     simulator = startSimulator({

@@ -55,6 +55,14 @@ export interface ModelServer {
   stop(): Promise<void>;
 }
 
+/** The settings of an agent that asks this model. */
+export function scriptedAgent(
+  { baseUrl }: Pick<ModelServer, "baseUrl">,
+  more: Readonly<Record<string, unknown>> = {},
+): Readonly<Record<string, unknown>> {
+  return { type: "llm", provider: "openai-compatible", base_url: baseUrl, model: "scripted", ...more };
+}
+
 /**
  * A server on loopback that speaks OpenAI's chat completions and responses and Anthropic's messages, without
  * streaming, and answers as it is told.
