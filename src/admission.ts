@@ -15,7 +15,7 @@ import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import { annotatedLater, type Signal, signalId } from "./signal.ts";
 import type { Signals } from "./signals.ts";
-import type { Effect, SenderFacts, Store } from "./store.ts";
+import type { Effect, NewInbound, SenderFacts, Store } from "./store.ts";
 import type { TextTools } from "./text.ts";
 import { MAX_BACKFILL } from "./watch.ts";
 import type { Offered } from "./watch-offers.ts";
@@ -44,7 +44,9 @@ export type Admitted =
       readonly route: Route;
       readonly late: boolean;
       /** Effects others must act on at once: running turns to abort, a fresh pairing. */
-      readonly cancelled?: { readonly key: string; readonly reason: string; readonly address?: string };
+      readonly cancelled:
+        | { readonly key: string; readonly reason: string; readonly address?: string }
+        | undefined;
       readonly paired: boolean;
       readonly turn: boolean;
       /** The sender's limit per minute puts the turn off. */
@@ -102,7 +104,7 @@ export function createAdmission(
       const decided = loops(event.from, channelId) ? unanswered(held) : held;
       const messageId = seams.newId("msg");
       const signal = signalOf(decided, event, channel, messageId, now);
-      const { mark, ...offered } = signal === undefined ? NO_OFFERS : seams.signals.offers(signal);
+      const offered = signal === undefined ? NO_OFFERS : seams.signals.offers(signal);
       const effects = [
         ...offerEffect(messageId, offered, decided, event, signal, now),
         ...effectsOf(decided, event, channel, facts, now, seams),
@@ -114,16 +116,15 @@ export function createAdmission(
           sid: event.sid,
           from: storedSender(event, decided.keepText),
           to: event.to,
-          ...(decided.keepText ? { text: event.body, raw: JSON.stringify(event.raw) } : {}),
+          text: decided.keepText ? event.body : undefined,
+          raw: decided.keepText ? JSON.stringify(event.raw) : undefined,
           media: decided.keepText ? event.media : [],
           route: decided.route,
           state: decided.state,
           policies: decided.policies,
-          ...(decided.error === undefined ? {} : { error: decided.error }),
-          ...(event.segments === undefined ? {} : { segments: event.segments }),
-          ...(decided.keepText && signal !== undefined
-            ? { annotation: offersAny(offered) ? signal.annotation : "unread" }
-            : {}),
+          error: decided.error,
+          segments: event.segments,
+          annotation: decided.keepText ? annotationOf(signal, offered) : undefined,
           late: event.late,
           createdAt: event.receivedAt,
         },
@@ -141,7 +142,7 @@ export function createAdmission(
         messageId,
         route: decided.route,
         late: event.late,
-        ...(cancel === undefined ? {} : { cancelled: cancel }),
+        cancelled: cancel,
         paired: decided.action === "pair",
         turn: outcome.turnDueAt !== undefined,
         delayed: outcome.turnDueAt !== undefined && outcome.turnDueAt > now + channel.debounce,
@@ -160,7 +161,7 @@ export function createAdmission(
       });
       if (signal !== undefined) {
         const held = decided.keepText ? undefined : { ...signal, media: event.media };
-        seams.signals.admitted(signal, mark, outcome.offered, held);
+        seams.signals.admitted(signal, offered.mark, outcome.offered, held);
       }
       seams.notify(admitted);
       return admitted;
@@ -192,6 +193,12 @@ function signalOf(
     text: event.body,
     numMedia: event.media.length,
   });
+}
+
+/** Found out now where a watch asks, otherwise later. */
+function annotationOf(signal: Signal | undefined, offered: Offered): NewInbound["annotation"] {
+  if (signal === undefined) return undefined;
+  return offersAny(offered) ? signal.annotation : "unread";
 }
 
 function offersAny({ offers, judged }: Offered): boolean {
@@ -282,7 +289,8 @@ function effectsOf(
           key: decided.key,
           turnId: seams.newId("turn"),
           conversationId: seams.newId("conv"),
-          ...at,
+          channel: channel.id,
+          address: event.from,
           agent: channel.agent ?? "",
           debounce: channel.debounce,
           idleTimeout: channel.idleTimeout,

@@ -108,7 +108,8 @@ export function dispatch(
   if (facts.held !== undefined && facts.held.expiresAt > now && asksForMore(event.body))
     return { ...base, action: "more", held: facts.held, route: "command", state: "handled" };
   const guess = confirmation !== undefined && waiting.length > 0;
-  return { ...base, action: "turn", key, state: "queued", ...(guess ? { guess: true } : {}) };
+  const turn = { ...base, action: "turn", key, state: "queued" } as const;
+  return guess ? { ...turn, guess } : turn;
 }
 
 const OPTED_OUT: Explained = {

@@ -33,14 +33,14 @@ export interface InboundEvent {
   /** The carrier's id of the message (`SM…`/`MM…`), by which it is deduplicated. */
   readonly sid: string;
   readonly accountSid: string;
-  readonly messagingServiceSid?: string;
+  readonly messagingServiceSid?: string | undefined;
   readonly from: string;
   readonly to: string;
   readonly body: string;
   readonly media: readonly Media[];
-  readonly segments?: number;
+  readonly segments?: number | undefined;
   /** Only with Twilio's Advanced Opt-Out; otherwise the keywords of the body decide. */
-  readonly optOutType?: OptOutType;
+  readonly optOutType?: OptOutType | undefined;
   /** When the carrier got it, where it says so (message list); else when we did. Epoch ms. */
   readonly receivedAt: number;
   /** Found in the carrier's list after the webhook missed it. */

@@ -16,10 +16,17 @@ export interface Signal {
 /** The signal, whose annotation is made when somebody first asks for it: most texts are of interest to no watch. */
 export function annotatedLater(signal: Omit<Signal, "annotation">): Signal {
   let known: Annotation | undefined;
+  const { id, messageId, channel, from, receivedAt, text, numMedia } = signal;
   return {
-    ...signal,
+    id,
+    messageId,
+    channel,
+    from,
+    receivedAt,
+    text,
+    numMedia,
     get annotation() {
-      known ??= annotate(signal.text, signal.from);
+      known ??= annotate(text, from);
       return known;
     },
   };

@@ -112,20 +112,20 @@ export interface NewInbound {
   readonly from: string;
   readonly to: string;
   /** Absent where the text must not be kept. */
-  readonly text?: string;
+  readonly text?: string | undefined;
   readonly media: readonly Media[];
   /** The raw parameters as JSON; absent where the text must not be kept. */
-  readonly raw?: string;
+  readonly raw?: string | undefined;
   readonly route: Route;
   readonly state: InboundState;
   readonly policies: readonly string[];
-  readonly error?: Explained;
-  readonly segments?: number;
+  readonly error?: Explained | undefined;
+  readonly segments?: number | undefined;
   /**
    * What was found in it, or that nobody has looked yet, which is done when it is asked for; absent where
    * `receive_signal` is denied or the text is not kept.
    */
-  readonly annotation?: Annotation | "unread";
+  readonly annotation?: Annotation | "unread" | undefined;
   readonly late: boolean;
   readonly createdAt: number;
 }

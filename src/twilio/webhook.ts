@@ -35,19 +35,17 @@ export function parseInbound(params: FormParams, now: number): InboundEvent | Ma
   checkAddress(problems, "To", to);
   const numMedia = Math.min(count(params.first("NumMedia"), 0) ?? MAX_MEDIA, MAX_MEDIA);
   if (problems.length > 0) return { kind: "malformed", problems };
-  const segments = count(params.first("NumSegments"), undefined);
-  const optOutType = optOut(params.first("OptOutType"));
   return {
     kind: "inbound",
     sid,
     accountSid,
-    ...(service === "" ? {} : { messagingServiceSid: service }),
+    messagingServiceSid: service === "" ? undefined : service,
     from,
     to,
     body: params.first("Body") ?? "",
     media: mediaOf(params, numMedia),
-    ...(segments === undefined ? {} : { segments }),
-    ...(optOutType === undefined ? {} : { optOutType }),
+    segments: count(params.first("NumSegments"), undefined),
+    optOutType: optOut(params.first("OptOutType")),
     receivedAt: now,
     late: false,
     raw: rawOf(params),
