@@ -27,7 +27,8 @@ function accountSid(value: string): string {
 }
 
 function gather(value: string, all: readonly string[]): readonly string[] {
-  if (!/^\+[1-9]\d{6,14}$/.test(value)) throw new InvalidArgumentError("Write the number as +15551234567.");
+  if (!/^(whatsapp:)?\+[1-9]\d{6,14}$/.test(value))
+    throw new InvalidArgumentError("Write the number as +15551234567, or whatsapp:+15551234567.");
   return [...all, value];
 }
 

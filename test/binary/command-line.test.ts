@@ -115,7 +115,7 @@ describe("what is wrong in a command line ends with exit code 2, says what, and 
     ],
     [
       "simulate --number 555",
-      "error: option '--number <number>' argument '555' is invalid. Write the number as +15551234567.\n(--help shows how)\n",
+      "error: option '--number <number>' argument '555' is invalid. Write the number as +15551234567, or whatsapp:+15551234567.\n(--help shows how)\n",
     ],
     [
       "simulate --number +15551234567",
@@ -130,6 +130,21 @@ describe("what is wrong in a command line ends with exit code 2, says what, and 
       expect(await run(...args.split(" "))).toEqual([2, "", expected]);
     });
   }
+
+  test("simulate takes numbers of SMS and of WhatsApp", async () => {
+    const account = ["--account-sid", "AC00000000000000000000000000000001", "--auth-token", "token"];
+    const numbers = ["--number", "+15551230001", "--number", "whatsapp:+15551230002"];
+    const carrier = sandbox.start(["simulate", "--listen", "127.0.0.1:0", ...account, ...numbers]);
+    const url = (await carrier.shown(/listens on (http:\S+)/))[1] ?? "";
+    expect(await (await fetch(`${url}/simulator/numbers`)).json()).toMatchObject({
+      items: [
+        { number: "+15551230001", whatsapp: false },
+        { number: "+15551230002", whatsapp: true },
+      ],
+    });
+    carrier.kill("SIGTERM");
+    expect((await carrier.ended).code).toBe(0);
+  });
 
   test("a policy verb without its own verb shows the help", async () => {
     const [code, stdout, stderr] = await run("policy");
