@@ -1,11 +1,15 @@
 import { type Carriers, createCarriers, type Link } from "./app-carriers.ts";
-import { type RunningSimulator, type SimulatorSeeds, seedsOf } from "./app-simulator.ts";
+import type { Core } from "./app-core.ts";
+import type { Seams } from "./app-seams.ts";
+import { openSimulator, type RunningSimulator, type SimulatorSeeds, seedsOf } from "./app-simulator.ts";
 import type { Carrier, ConnectOutcome } from "./carrier.ts";
 import type { Log } from "./log.ts";
+import { meteredCarrier } from "./metered.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { SimulatorControl } from "./simulated.ts";
+import { createTwilioCarrier } from "./twilio/carrier.ts";
 
-export interface LinksSeams {
+interface LinksSeams {
   readonly settings: () => Settings;
   /** Where the public listener is reached from this machine; undefined until it listens. */
   readonly listener: () => string | undefined;
@@ -32,7 +36,31 @@ export interface Links {
   close(): Promise<void>;
 }
 
-export function createLinks(seams: LinksSeams): Links {
+/** `listener`: where the public listener is reached from this machine; undefined until it listens. */
+export function openLinks(core: Core, listener: () => string | undefined, seams: Seams): Links {
+  const { settings, metrics, clock, log } = core;
+  return createLinks({
+    settings,
+    listener,
+    createCarrier: ({ settings: channel, publicUrl }) =>
+      meteredCarrier(
+        createTwilioCarrier({
+          settings: channel,
+          ...(publicUrl === undefined ? {} : { publicUrl }),
+          fetch: seams.fetch,
+          clock,
+          log,
+        }),
+        channel.id,
+        metrics,
+        clock,
+      ),
+    openSimulator: (seeds) => openSimulator({ host: "127.0.0.1", port: 0 }, seeds, seams),
+    log,
+  });
+}
+
+function createLinks(seams: LinksSeams): Links {
   const { listener, log } = seams;
   const carriers = createCarriers(seams.createCarrier);
   let simulator: RunningSimulator | undefined;

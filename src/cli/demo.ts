@@ -62,8 +62,9 @@ export function demoVerb(program: Command): void {
 }
 
 async function demo(folder: string, options: DemoOptions): Promise<void> {
-  const [{ freePorts, openApp }, { systemSeams }] = await Promise.all([
+  const [{ openApp }, { freePorts }, { systemSeams }] = await Promise.all([
     import("../app.ts"),
+    import("../app-ports.ts"),
     import("../app-seams.ts"),
   ]);
   const config = join(folder, "sms.yaml");

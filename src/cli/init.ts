@@ -42,7 +42,7 @@ export async function init(config: string, apiUrl: string, ask: Questions): Prom
   const [{ numbersOf }, { systemSeams }, { freePorts }] = await Promise.all([
     import("../app-setup.ts"),
     import("../app-seams.ts"),
-    import("../app.ts"),
+    import("../app-ports.ts"),
   ]);
   const seams = systemSeams({ level: "error", format: "auto" }, inheritedEnv(), VERSION);
   const planned = await planChannel({
