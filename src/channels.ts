@@ -1,29 +1,23 @@
 import { redactNumbers } from "./address.ts";
-import type { Carrier } from "./carrier.ts";
-import { type ChannelState, channelNumber, FAILED_RETRY, reconnectDelay } from "./channel.ts";
+import { type ChannelState, channelNumber, reconnectDelay } from "./channel.ts";
+import {
+  type ChannelConnection,
+  type ChannelConnectionSeams,
+  createChannelConnection,
+} from "./channel-connection.ts";
 import { type ChannelPairing, createChannelPairing } from "./channel-pairing.ts";
-import { type ChannelLink, channelState } from "./channel-state.ts";
-import type { CancelTimer, Clock } from "./clock.ts";
+import { channelState } from "./channel-state.ts";
 import { AppError } from "./errors.ts";
 import type { NewId, RandomBytes } from "./ids.ts";
-import type { Log } from "./log.ts";
 import { namedChannel } from "./named-channel.ts";
 import type { Pairing } from "./pairing.ts";
-import type { ChannelSettings, Sender, Settings } from "./settings.ts";
+import type { ChannelSettings, Sender } from "./settings.ts";
 import type { Store } from "./store.ts";
 
-export interface ChannelsSeams {
-  readonly settings: () => Settings;
-  readonly carrier: (channel: string) => Carrier | undefined;
-  /** Our inbound webhook for a channel; undefined with `inbound: poll | none`. */
-  readonly webhookUrl: (channel: string) => string | undefined;
-  /** Compares the carrier's list with what we have; started once the channel is connected. */
-  readonly catchUp: (channel: ChannelSettings, signal: AbortSignal) => Promise<void>;
+export interface ChannelsSeams extends ChannelConnectionSeams {
   readonly store: Store;
   readonly newId: NewId;
   readonly random: RandomBytes;
-  readonly clock: Clock;
-  readonly log: Log;
   /** Told when a channel's state changed, so that waiting turns and sends are looked at again. */
   readonly onChange: (channel: string, state: ChannelState) => void;
 }
@@ -54,26 +48,18 @@ export interface Channels {
   stop(): Promise<void>;
 }
 
-interface Entry extends ChannelLink {
-  link: ChannelLink["link"];
+interface Entry {
   /** The status that was last told. */
   told: ChannelState["status"];
-  reason?: string;
-  fix?: string;
-  /** What `numbers` are the numbers of. */
+  /** What the connection's numbers are the numbers of. */
   sender?: Sender;
-  numbers: readonly string[];
-  warnings: readonly string[];
-  failures: number;
+  readonly connection: ChannelConnection;
   readonly pairing: ChannelPairing;
-  /** Ends everything that was begun for the present connection. */
-  abort: AbortController;
-  timer?: CancelTimer | undefined;
 }
 
 /** Brings channels up, keeps them up, and keeps a pairing code pending for as long as one is needed. */
 export function createChannels(seams: ChannelsSeams): Channels {
-  const { clock, log } = seams;
+  const { log } = seams;
   const entries = new Map<string, Entry>();
   let stopped = false;
 
@@ -84,15 +70,12 @@ export function createChannels(seams: ChannelsSeams): Channels {
   function entryOf(channel: string): Entry {
     let entry = entries.get(channel);
     if (entry === undefined) {
-      entry = {
-        link: "down",
-        told: "connecting",
-        numbers: [],
-        warnings: [],
-        failures: 0,
-        pairing: pairingOf(channel),
-        abort: new AbortController(),
-      };
+      const pairing = pairingOf(channel);
+      const connection = createChannelConnection(channel, seams, {
+        onOutcome: pairing.upkeep,
+        onChange: () => changed(channel),
+      });
+      entry = { told: "connecting", connection, pairing };
       if (stopped) entry.pairing.close();
       entries.set(channel, entry);
     }
@@ -111,7 +94,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
   function stateOf(channel: string): ChannelState {
     const settings = settingsOf(channel);
     const entry = entryOf(channel);
-    return channelState(settings, entry, entry.pairing);
+    return channelState(settings, entry.connection.link, entry.pairing);
   }
 
   function changed(channel: string): void {
@@ -128,105 +111,8 @@ export function createChannels(seams: ChannelsSeams): Channels {
     seams.onChange(channel, state);
   }
 
-  async function connect(channel: string, entry: Entry, signal: AbortSignal): Promise<void> {
-    const settings = seams.settings().channels[channel];
-    if (signal.aborted || settings === undefined) return;
-    const carrier = seams.carrier(channel);
-    if (carrier === undefined) return;
-    const webhookUrl = seams.webhookUrl(channel);
-    const outcome = await carrier.connect(
-      { ...(webhookUrl === undefined ? {} : { webhookUrl }), register: settings.registerWebhook },
-      signal,
-    );
-    if (signal.aborted) return;
-    switch (outcome.kind) {
-      case "ready": {
-        entry.link = "up";
-        entry.failures = 0;
-        entry.numbers = outcome.numbers;
-        entry.warnings = outcome.warnings;
-        for (const warning of outcome.warnings)
-          log.warn("channel.warning", { channel, reason: redactNumbers(warning) });
-        await entry.pairing.upkeep();
-        if (signal.aborted) return;
-        changed(channel);
-        await followList(channel, entry, signal);
-        return;
-      }
-      case "failed":
-      case "unreachable": {
-        lost(entry, outcome.kind === "failed" ? "failed" : "reconnecting", outcome.reason, outcome.fix);
-        await entry.pairing.upkeep();
-        if (signal.aborted) return;
-        changed(channel);
-        tryAgain(channel, entry);
-      }
-    }
-  }
-
-  /** Watches the connected channel's inbound list until something goes wrong with it. */
-  async function followList(channel: string, entry: Entry, signal: AbortSignal): Promise<void> {
-    try {
-      await seams.catchUp(settingsOf(channel), signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      const known = error instanceof AppError ? error : undefined;
-      lost(
-        entry,
-        known !== undefined && known.code !== "unavailable" ? "failed" : "reconnecting",
-        known?.message ?? INTERNAL,
-        known?.fix,
-      );
-      if (known === undefined) log.error("channel.catch_up", { channel, error: String(error) });
-      changed(channel);
-      tryAgain(channel, entry);
-    }
-  }
-
-  function launch(channel: string, entry: Entry): void {
-    const { signal } = entry.abort;
-    connect(channel, entry, signal).catch((error: unknown) => {
-      if (signal.aborted) return;
-      log.error("channel.connect", { channel, error: String(error) });
-      lost(entry, "reconnecting", INTERNAL);
-      tryAgain(channel, entry);
-    });
-  }
-
-  function lost(
-    entry: Entry,
-    link: "reconnecting" | "failed",
-    reason: string,
-    fix = "It is tried again by itself.",
-  ): void {
-    entry.failures += 1;
-    entry.link = link;
-    entry.reason = reason;
-    entry.fix = fix;
-  }
-
-  function tryAgain(channel: string, entry: Entry): void {
-    const delay = entry.link === "failed" ? FAILED_RETRY : reconnectDelay(entry.failures);
-    entry.timer = clock.after(delay, () => launch(channel, entry));
-  }
-
-  /** Ends the present connection and whatever was begun for it. */
-  function takeDown(entry: Entry): void {
-    entry.abort.abort();
-    entry.timer?.();
-    entry.timer = undefined;
-    entry.link = "down";
-    entry.failures = 0;
-  }
-
-  function dial(entry: Entry): void {
-    takeDown(entry);
-    entry.abort = new AbortController();
-    entry.link = "connecting";
-  }
-
   function forget(channel: string, entry: Entry): void {
-    takeDown(entry);
+    entry.connection.takeDown();
     entry.pairing.close();
     entries.delete(channel);
     log.info("channel.removed", { channel });
@@ -234,18 +120,19 @@ export function createChannels(seams: ChannelsSeams): Channels {
 
   /** Makes the channel's code and status what its settings now want, then connects it where it is to be. */
   async function settle(channel: string, entry: Entry, dialled: boolean): Promise<void> {
-    const { signal } = entry.abort;
+    const { connection } = entry;
+    const signal = connection.signal();
     try {
       await entry.pairing.upkeep();
     } catch (error) {
       log.error("channel.follow", { channel, error: String(error) });
       if (dialled && !signal.aborted)
-        entry.timer = clock.after(reconnectDelay(1), () => void settle(channel, entry, dialled));
+        connection.later(reconnectDelay(1), () => void settle(channel, entry, dialled));
       return;
     }
     if (stopped || entries.get(channel) !== entry) return;
     if (stateOf(channel).status !== entry.told) changed(channel);
-    if (dialled && !signal.aborted) launch(channel, entry);
+    if (dialled && !signal.aborted) connection.launch();
   }
 
   return {
@@ -256,11 +143,13 @@ export function createChannels(seams: ChannelsSeams): Channels {
       const settling = Object.values(channels).map(({ id, enabled, sender }) => {
         const entry = entryOf(id);
         // Who asks for the settings to be read again may have mended what a failed channel waits for.
-        const again = entry.link === "down" || entry.link === "failed" || renewed.has(id);
-        if (!isSameSender(entry.sender, sender)) entry.numbers = [];
+        const { connection } = entry;
+        const { link } = connection.link;
+        const again = link === "down" || link === "failed" || renewed.has(id);
+        if (!isSameSender(entry.sender, sender)) connection.forgetNumbers();
         entry.sender = sender;
-        if (!enabled) takeDown(entry);
-        else if (again) dial(entry);
+        if (!enabled) connection.takeDown();
+        else if (again) connection.dial();
         return settle(id, entry, enabled && again);
       });
       await Promise.all(settling);
@@ -301,16 +190,15 @@ export function createChannels(seams: ChannelsSeams): Channels {
     },
     reconnect(channel) {
       settingsOf(channel);
-      const entry = entryOf(channel);
-      dial(entry);
+      const { connection } = entryOf(channel);
+      connection.dial();
       changed(channel);
-      launch(channel, entry);
+      connection.launch();
     },
     async stop() {
       stopped = true;
       for (const entry of entries.values()) {
-        entry.abort.abort();
-        entry.timer?.();
+        entry.connection.stop();
         entry.pairing.close();
       }
     },
@@ -321,5 +209,3 @@ function isSameSender(a: Sender | undefined, b: Sender): boolean {
   if (a?.kind === "number") return b.kind === "number" && a.number === b.number;
   return a?.kind === b.kind && b.kind === "service" && a.sid === b.sid;
 }
-
-const INTERNAL = "internal error, see the log";
