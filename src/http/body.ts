@@ -5,15 +5,15 @@ export type BodyProblem = "too_large" | "too_slow" | "cut_off";
  * Reads a request's body up to `cap` bytes within `timeout` ms. A length that is announced too large is
  * refused before anything is read. The time is the wall clock's: it guards the listener, not the domain.
  */
-export async function readBody(
-  request: Request,
-  cap: number,
-  timeout: number,
-): Promise<Uint8Array<ArrayBuffer> | BodyProblem> {
+export function readBody(request: Request, cap: number, timeout: number): Promise<Uint8Array | BodyProblem> {
   const announced = Number(request.headers.get("content-length") ?? "0");
-  if (announced > cap) return "too_large";
+  if (announced > cap) return Promise.resolve("too_large");
   // With a length that is known, the listener reads no more than that.
-  if (announced > 0 && Number.isSafeInteger(announced)) return whole(request, cap, timeout);
+  const known = announced > 0 && Number.isSafeInteger(announced);
+  return known ? whole(request, cap, timeout) : inPieces(request, cap, timeout);
+}
+
+async function inPieces(request: Request, cap: number, timeout: number): Promise<Uint8Array | BodyProblem> {
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -49,17 +49,13 @@ export async function readBody(
 }
 
 /** The body in one piece, which the runtime gathers faster than we could. */
-async function whole(
-  request: Request,
-  cap: number,
-  timeout: number,
-): Promise<Uint8Array<ArrayBuffer> | BodyProblem> {
+function whole(request: Request, cap: number, timeout: number): Promise<Uint8Array | BodyProblem> {
   return new Promise((resolve) => {
     const late = lateAfter(timeout, () => resolve("too_slow"));
-    request.arrayBuffer().then(
+    request.bytes().then(
       (body) => {
         late.cancel();
-        resolve(body.byteLength > cap ? "too_large" : new Uint8Array(body));
+        resolve(body.byteLength > cap ? "too_large" : body);
       },
       // The other side has gone: nobody's failure but its own, and no line in the log for each.
       () => {
