@@ -59,7 +59,9 @@ function commandsIn(text: string): readonly string[] {
   const code = [...text.matchAll(/```(?:sh)?\n([\s\S]*?)```|`([^`\n]+)`/g)].flatMap((match) =>
     (match[1] ?? match[2] ?? "").split("\n"),
   );
-  return code.flatMap((line) => all(line, /(?:^|[\s/(])sms-agent (?!\/)(.+?)(?:\s+#.*|[|;)`].*)?$/g));
+  // The service's user and its folder have the same name.
+  const commands = code.map((line) => line.replace(/-u sms-agent |\/var\/lib\/sms-agent/g, ""));
+  return commands.flatMap((line) => all(line, /(?:^|[\s/(])sms-agent (?!\/)(.+?)(?:\s+#.*|[|;)`].*)?$/g));
 }
 
 /** What a command names that the command line does not have. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { readDataDir } from "../config/access.ts";
 import { environment } from "../config/environment.ts";
+import { giveToOwner } from "../config/owner.ts";
 import { encrypt, loadKey } from "../config/secrets.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { stderr, stdout } from "./output.ts";
@@ -47,7 +48,9 @@ function keyFor(config: string, dataDir: string): Uint8Array {
     );
   const key = randomBytes(32);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  writeFileSync(join(dataDir, "secret.key"), `${key.toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+  const file = join(dataDir, "secret.key");
+  writeFileSync(file, `${key.toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+  giveToOwner(file, dataDir);
   stderr.line(`A new key was written to ${join(dataDir, "secret.key")}; keep a copy of it elsewhere.`);
   return key;
 }

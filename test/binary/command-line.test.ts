@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { freePort, openSandbox, type Sandbox } from "../support/binary.ts";
 import { ADMIN_TOKEN, field, freePorts, list, type ServiceProcess, startService } from "./running.ts";
@@ -130,6 +131,20 @@ describe("what is wrong in a command line ends with exit code 2, says what, and 
       expect(await run(...args.split(" "))).toEqual([2, "", expected]);
     });
   }
+
+  test("secret encrypt makes a key that the service can read, also when root runs it for another user", async () => {
+    const data = join(sandbox.folder, "owned");
+    mkdirSync(data);
+    if (process.getuid?.() === 0) chownSync(data, 65_534, 65_534);
+    sandbox.write("owned.yaml", "data_dir: ./owned\n");
+    const { code, stdout } = await sandbox.run(["secret", "encrypt", "--config", "owned.yaml"], {
+      stdin: { text: "a secret\n" },
+    });
+    expect([code, stdout.slice(0, 7)]).toEqual([0, "enc:v1:"]);
+    const { uid, gid, mode } = statSync(join(data, "secret.key"));
+    const folder = statSync(data);
+    expect([uid, gid, mode & 0o777]).toEqual([folder.uid, folder.gid, 0o600]);
+  });
 
   test("simulate takes numbers of SMS and of WhatsApp", async () => {
     const account = ["--account-sid", "AC00000000000000000000000000000001", "--auth-token", "token"];
