@@ -5,7 +5,7 @@ import type { Mode } from "./settings.ts";
 export const API_AGENT = "api";
 
 /** Tools every LLM agent has; policies name them without a server. */
-export const BUILT_IN_TOOLS: readonly string[] = ["await_signal", "send_message", "remind"];
+export const BUILT_IN_TOOLS = ["await_signal", "send_message", "remind"] as const;
 
 export interface PolicySender {
   readonly address: string;

@@ -1,8 +1,9 @@
 import { nearest } from "../nearest.ts";
+import { BUILT_IN_TOOLS } from "../policy.ts";
 import { type Checked, checkId, RESERVED_AGENT } from "./checked.ts";
 import type { Path } from "./problems.ts";
 import type { Report } from "./report.ts";
-import { type AgentConfig, BUILT_IN_TOOLS } from "./schema.ts";
+import type { AgentConfig } from "./schema.ts";
 import { keysAt, type Source } from "./tree.ts";
 
 type LlmConfig = AgentConfig & { type: "llm" };

@@ -1,6 +1,7 @@
 // Longer than most files here, for it is the whole of sms.yaml: one key per line, in the order of the file.
 import { z } from "zod";
 import { EVENT_TYPES } from "../event.ts";
+import { BUILT_IN_TOOLS } from "../policy.ts";
 import { DEFAULTS } from "./defaults.ts";
 import {
   accountSid,
@@ -29,9 +30,6 @@ import {
   timezone,
   url,
 } from "./field-schema.ts";
-
-/** Tools every LLM agent may be given. */
-export const BUILT_IN_TOOLS = ["await_signal", "send_message", "remind"] as const;
 
 const server = z
   .strictObject({
