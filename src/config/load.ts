@@ -15,7 +15,7 @@ import { createReport, type Report } from "./report.ts";
 import { checkRetention } from "./retention-checks.ts";
 import { checkHomeAndSchedules } from "./schedule-checks.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { createDecrypt, type Decrypt } from "./secrets.ts";
+import { codeOf, createDecrypt, type Decrypt } from "./secrets.ts";
 import { parseYaml } from "./syntax.ts";
 import { buildTree, type Source } from "./tree.ts";
 import { validate } from "./validate.ts";
@@ -53,7 +53,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   try {
     text = (options.text ?? readFile(resolve(options.path))).replace(/^\uFEFF/, "");
   } catch (error) {
-    return unreadable(options.path, fileReason(error));
+    const fix = codeOf(error) === "ENOENT" ? `make one with sms-agent init, or ${NAME_IT}` : NAME_IT;
+    return unreadable(options.path, fileReason(error), fix);
   }
   const yaml = parseYaml(text);
   const tree = buildTree(text, yaml, options.env);
@@ -73,17 +74,21 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
 /** Never without a problem, so that no fault of ours passes a wrong file for a right one. */
 function invalid(file: string, report: Report): LoadedConfig {
   const problems = report.problems();
-  return problems.length > 0 ? { kind: "invalid", problems } : unreadable(file, "its content makes no sense");
+  return problems.length > 0
+    ? { kind: "invalid", problems }
+    : unreadable(file, "its content makes no sense", NAME_IT);
 }
 
-function unreadable(file: string, reason: string): LoadedConfig {
+const NAME_IT = "name the config file with --config FILE";
+
+function unreadable(file: string, reason: string, fix: string): LoadedConfig {
   const problem = {
     file,
     line: 1,
     column: 1,
     path: "",
     message: `cannot be read: ${reason}`,
-    fix: "name the config file with --config FILE",
+    fix,
   };
   return { kind: "invalid", problems: [problem] };
 }

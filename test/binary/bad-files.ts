@@ -46,7 +46,9 @@ export const BAD_FILES: readonly BadFiles[] = [
   {
     name: "no file",
     files: {},
-    stderr: ["sms.yaml:1:1: cannot be read: there is no such file — name the config file with --config FILE"],
+    stderr: [
+      "sms.yaml:1:1: cannot be read: there is no such file — make one with sms-agent init, or name the config file with --config FILE",
+    ],
   },
   {
     name: "a folder instead of a file",

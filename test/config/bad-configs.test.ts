@@ -124,7 +124,7 @@ test("a file that cannot be read is told so, with the reason", () => {
         column: 1,
         path: "",
         message: "cannot be read: there is no such file",
-        fix: "name the config file with --config FILE",
+        fix: "make one with sms-agent init, or name the config file with --config FILE",
       },
     ],
   });
