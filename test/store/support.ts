@@ -13,7 +13,7 @@ import { createSqliteStore } from "../../src/store/sqlite-store.ts";
 import type { AdmitOutcome, ClaimedSend, Effect, NewInbound, QueueTurn, Store } from "../../src/store.ts";
 import type { ClaimedTurn } from "../../src/turn.ts";
 import { afterTest } from "../support/cleanup.ts";
-import { type ManualClock, manualClock } from "../support/clock.ts";
+import { type ManualClock, manualClock, syncAtOnce } from "../support/clock.ts";
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -66,7 +66,12 @@ export interface TestStore {
 /** A store on a real file with a clock that stands still. */
 export function testStore(client = freshDatabase(), clock = manualClock()): TestStore {
   const store = closeLater(
-    createSqliteStore(client, { clock, log: quiet, senderOf: (channel) => OWN[channel] }),
+    createSqliteStore(client, {
+      clock,
+      log: quiet,
+      syncFile: syncAtOnce,
+      senderOf: (channel) => OWN[channel],
+    }),
   );
   let count = 0;
   const newId = createIds(clock, (length) => crypto.getRandomValues(new Uint8Array(length)));

@@ -1,4 +1,6 @@
+import { fdatasyncSync } from "node:fs";
 import type { Clock } from "../../src/clock.ts";
+import type { SyncFile } from "../../src/store/log-sync.ts";
 
 /** The real time, for tests whose other side is a real server. */
 export const systemClock: Clock = {
@@ -21,6 +23,12 @@ export interface ManualClock extends Clock {
   /** Timers that wait. */
   readonly pending: number;
 }
+
+/** A clock that is moved by hand does not wait for the disk, so with one the disk is synced within the commit. */
+export const syncAtOnce: SyncFile = (descriptor, done) => {
+  fdatasyncSync(descriptor);
+  done(null);
+};
 
 /** Starts at 2026-01-01 12:00:00 UTC unless told otherwise. */
 export function manualClock(start = Date.UTC(2026, 0, 1, 12)): ManualClock {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { fdatasyncSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type App, openApp } from "../../src/app.ts";
@@ -8,8 +8,7 @@ import { openConfigFile } from "../../src/config/file.ts";
 import type { Log } from "../../src/log.ts";
 import type { Settings } from "../../src/settings.ts";
 import type { PhoneMessage, SimulatorControl } from "../../src/simulated.ts";
-import type { SyncFile } from "../../src/store/log-sync.ts";
-import type { ManualClock } from "./clock.ts";
+import { type ManualClock, syncAtOnce } from "./clock.ts";
 
 /** The longest a test waits for something to happen, ms of the wall clock. */
 export const PATIENCE = 15_000;
@@ -20,12 +19,6 @@ const GRACE = 1_000;
 export const NUMBER = "+15550100001";
 export const PHONE = "+15557654321";
 export const STRANGER = "+15550003333";
-
-/** A clock that is moved by hand does not wait for the disk. */
-const syncAtOnce: SyncFile = (descriptor, done) => {
-  fdatasyncSync(descriptor);
-  done(null);
-};
 
 /** One log line as a test sees it. */
 export interface LogLine {
