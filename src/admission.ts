@@ -48,7 +48,8 @@ export type Admitted =
         | { readonly key: string; readonly reason: string; readonly address?: string }
         | undefined;
       readonly paired: boolean;
-      readonly turn: boolean;
+      /** When the turn it has joined or begun is due, epoch ms. */
+      readonly turnDueAt: number | undefined;
       /** The sender's limit per minute puts the turn off. */
       readonly delayed: boolean;
       readonly sends: boolean;
@@ -144,7 +145,7 @@ export function createAdmission(
         late: event.late,
         cancelled: cancel,
         paired: decided.action === "pair",
-        turn: outcome.turnDueAt !== undefined,
+        turnDueAt: outcome.turnDueAt,
         delayed: outcome.turnDueAt !== undefined && outcome.turnDueAt > now + channel.debounce,
         sends: outcome.sends > 0,
       };

@@ -25,7 +25,7 @@ export function openAdmission(
       if (admitted.kind !== "admitted") return;
       if (admitted.cancelled !== undefined)
         cancel(admitted.cancelled.key, admitted.cancelled.reason, admitted.cancelled.address);
-      if (admitted.turn) wake.turns();
+      if (admitted.turnDueAt !== undefined) wake.turns(admitted.turnDueAt);
       if (admitted.delayed) limits.senderPerMinute(admitted.channel);
       if (admitted.sends) wake.sends();
       if (admitted.paired)

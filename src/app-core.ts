@@ -29,7 +29,8 @@ export interface Core {
 
 /** Has a queue looked at now, in which something was put by a part that does not work it. */
 export interface Wake {
-  turns(): void;
+  /** `dueAt`: as of `Worker.wake`. */
+  turns(dueAt?: number): void;
   sends(): void;
   /** Sends whose fate the carrier's list must tell. */
   looks(): void;

@@ -18,7 +18,7 @@ import { startWorker, type Worker } from "./worker.ts";
 export interface Turning {
   readonly cancel: Turns["cancel"];
   /** A turn was queued. */
-  wake(): void;
+  wake(dueAt?: number): void;
   /** What could not be run may be run now. */
   wakeAll(): void;
   /** Takes over the schedules of the settings. */
@@ -104,7 +104,7 @@ export function openTurns(
   const workers = [reminderWorker, scheduleWorker, confirmationWorker, turnWorker];
   return {
     cancel: turns.cancel,
-    wake: () => turnWorker.wake(),
+    wake: (dueAt) => turnWorker.wake(dueAt),
     wakeAll() {
       for (const worker of workers) worker.wake();
     },

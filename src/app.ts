@@ -83,7 +83,7 @@ export async function openApp(first: Settings, seams: Seams): Promise<App> {
     log,
   };
   const wake: Wake = {
-    turns: () => turning.wake(),
+    turns: (dueAt) => turning.wake(dueAt),
     sends: () => sending.wake(),
     looks: () => sending.look(),
   };

@@ -15,8 +15,11 @@ export interface Queue<Item> {
 }
 
 export interface Worker {
-  /** Looks for due rows now; called after something was put into the queue. */
-  wake(): void;
+  /**
+   * Looks for due rows; called after something was put into the queue. `dueAt` (epoch ms): it is not due before that, so
+   * there is nothing to look for until then.
+   */
+  wake(dueAt?: number): void;
   /** Resolves once nothing is claimed, running or due. */
   idle(): Promise<void>;
   /** Claims nothing more, waits up to `grace` ms for what runs, then aborts it. */
@@ -41,6 +44,7 @@ export function startWorker<Item>(
   const running = new Set<Promise<void>>();
   const idlers: (() => void)[] = [];
   let timer: CancelTimer | undefined;
+  let timerAt = 0;
   let looking = false;
   let lastLook = Promise.resolve();
   let again = false;
@@ -53,10 +57,20 @@ export function startWorker<Item>(
     if (line !== undefined) log.error(`${queue.name}.failed`, { error: String(error), ...line });
   }
 
-  function wake(): void {
+  function wakeAt(at: number): void {
+    timer?.();
+    timerAt = at;
+    timer = clock.after(at - clock.now(), wake);
+  }
+
+  function wake(dueAt?: number): void {
     if (stopped) return;
     if (looking) {
       again = true;
+      return;
+    }
+    if (dueAt !== undefined && dueAt > clock.now()) {
+      if (timer === undefined || timerAt > dueAt) wakeAt(dueAt);
       return;
     }
     looking = true;
@@ -65,7 +79,7 @@ export function startWorker<Item>(
     lastLook = look()
       .catch((error: unknown) => {
         failed(error);
-        timer = clock.after(RECHECK, wake);
+        wakeAt(clock.now() + RECHECK);
       })
       .finally(() => {
         looking = false;
@@ -84,10 +98,7 @@ export function startWorker<Item>(
     if (items.length === free) return; // a finished one looks again
     const due = await queue.nextDue();
     waiting = due !== undefined && due <= clock.now();
-    if (due !== undefined && !stopped) {
-      timer?.();
-      timer = clock.after(waiting ? RECHECK : Math.max(1, due - clock.now()), wake);
-    }
+    if (due !== undefined && !stopped) wakeAt(waiting ? clock.now() + RECHECK : due);
     if (due === undefined) waiting = false;
   }
 

@@ -92,7 +92,7 @@ test("of several texts in one turn only the one that kills the service is set as
     "sms.yaml",
     twilioConfig(carrier, ports, { channel: "allow_all_senders: true", agent }).replace(
       "debounce: 0s",
-      "debounce: 600ms",
+      "debounce: 2s",
     ),
   );
   let service: ServiceProcess = await startService(sandbox, ports);
