@@ -63,8 +63,9 @@ const CHANNELS: readonly RigChannel[] = [
 const SAMPLE = 5_000;
 const EARLY_AND_LATE = 300;
 /**
- * What a phone got is collected this long after its last text, ms. Later than a text whose webhook was lost is found in
- * the carrier's list and its reply settled, and before the carrier forgets it: it keeps 200,000 texts.
+ * What a phone got is collected this long after its last text, ms, before the carrier forgets it: it keeps 200,000 texts.
+ * A text whose webhook was lost may be found in the carrier's list only just before it is forgotten there, so a phone is
+ * asked once more after as long again.
  */
 const COLLECT_AFTER = 430_000;
 const CARRIER_KEEPS = 200_000;
@@ -176,6 +177,7 @@ export async function soak(options: SoakOptions): Promise<Soak> {
 function createCollector(rig: Rig) {
   const carried = new Map<string, CarriedText[]>();
   const waiting = new Map<string, { last: number; uncollected: number }>();
+  const late = new Map<string, number>();
 
   async function fetchOf(phone: string): Promise<void> {
     const fresh = new Map((await rig.carrier.sentTo(phone)).map((text) => [text.sid, text]));
@@ -190,13 +192,19 @@ function createCollector(rig: Rig) {
       if (known === undefined) waiting.set(phone, { last: at, uncollected: at });
       else known.last = at;
     },
-    /** Of every phone whose last text is older than `age` ms, and half-way of those that go on texting. */
+    /** Of every phone whose last text is older than `age` ms, or twice that, and half-way of those that go on texting. */
     async collect(age: number) {
       const now = Date.now();
+      for (const [phone, last] of late) {
+        if (last > now - 2 * age) continue;
+        await fetchOf(phone);
+        late.delete(phone);
+      }
       for (const [phone, { last, uncollected }] of waiting) {
         if (last <= now - age) {
           await fetchOf(phone);
           waiting.delete(phone);
+          if (age > 0) late.set(phone, last);
         } else if (uncollected <= now - age / 2) {
           await fetchOf(phone);
           waiting.set(phone, { last, uncollected: now });
