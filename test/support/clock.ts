@@ -36,7 +36,8 @@ export function manualClock(start = Date.UTC(2026, 0, 1, 12)): ManualClock {
   let count = 0;
   const timers = new Map<number, { readonly at: number; readonly run: () => void }>();
 
-  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  // Two turns of the event loop, as a commit takes.
+  const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
   const nextDue = (limit: number) => {
     let found: { readonly id: number; readonly at: number; readonly run: () => void } | undefined;
     for (const [id, timer] of timers) {
