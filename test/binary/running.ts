@@ -27,6 +27,8 @@ export interface CarrierProcess {
   /** What is registered for the number. */
   webhookOf(number: string): Promise<string | undefined>;
   fault(fault: unknown): Promise<void>;
+  /** How often ordered faults are still to happen. */
+  faultsLeft(): Promise<number>;
 }
 
 export async function startCarrier(sandbox: Sandbox): Promise<CarrierProcess> {
@@ -70,6 +72,7 @@ export async function startCarrier(sandbox: Sandbox): Promise<CarrierProcess> {
     async fault(fault) {
       await post("/faults", fault);
     },
+    faultsLeft: async () => (await get("/faults")).length,
   };
 }
 
