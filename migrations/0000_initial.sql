@@ -45,6 +45,7 @@ CREATE UNIQUE INDEX `conversations_id` ON `conversations` (`id`);--> statement-b
 CREATE UNIQUE INDEX `conversations_open_key` ON `conversations` (`key`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `conversations_open_address` ON `conversations` (`channel`,`address`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX `conversations_open` ON `conversations` (`last_at`) WHERE "conversations"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX `conversations_ended` ON `conversations` (`last_at`) WHERE "conversations"."ended_at" is not null;--> statement-breakpoint
 CREATE INDEX `conversations_activity` ON `conversations` (`last_at`);--> statement-breakpoint
 CREATE INDEX `conversations_channel` ON `conversations` (`channel`,`last_at`);--> statement-breakpoint
 CREATE TABLE `doubts` (

@@ -131,7 +131,10 @@ export function createConversations(db: Db, events: Pick<Events, "ended">): Conv
         and(
           byChannel ? channel : undefined,
           open === true ? isNull(conversations.endedAt) : undefined,
-          open === false ? sql`+${conversations.endedAt} is not null` : undefined,
+          // By channel, its own index passes over the open ones, which are few.
+          open === false
+            ? sql`${byChannel ? sql.raw("+") : sql``}${conversations.endedAt} is not null`
+            : undefined,
           sql`(${conversations.lastAt}, ${conversations.seq}) < (${param("lastAt")}, ${param("seq")})`,
         ),
       )

@@ -151,6 +151,7 @@ export const conversations = sqliteTable(
     uniqueIndex("conversations_open_key").on(table.key).where(sql`${table.endedAt} is null`),
     index("conversations_open_address").on(table.channel, table.address).where(sql`${table.endedAt} is null`),
     index("conversations_open").on(table.lastAt).where(sql`${table.endedAt} is null`),
+    index("conversations_ended").on(table.lastAt).where(sql`${table.endedAt} is not null`),
     index("conversations_activity").on(table.lastAt),
     index("conversations_channel").on(table.channel, table.lastAt),
   ],
