@@ -1,29 +1,15 @@
 import { expect, test } from "bun:test";
 import type { AppError } from "../../src/errors.ts";
-import { createSqliteStore } from "../../src/store/sqlite-store.ts";
-import { manualClock } from "../support/clock.ts";
-import { closeLater, freshDatabase, quiet, refusal, testStore } from "./support.ts";
+import { refusal, storeOnDisk } from "./support.ts";
 
 /** A store whose database may not grow any more, as on a full disk. */
 function full() {
-  const client = freshDatabase();
-  const failures: AppError[] = [];
-  const recoveries: number[] = [];
-  const clock = manualClock();
-  const store = closeLater(
-    createSqliteStore(client, {
-      clock,
-      log: quiet,
-      onFailure: (error) => failures.push(error),
-      onRecovery: () => recoveries.push(clock.now()),
-    }),
-  );
-  const t = testStore(client, clock);
+  const { client, ...rest } = storeOnDisk();
   const room = (pages: number) => {
     const used = Number(client.pragma("page_count", { simple: true }));
     client.pragma(`max_page_count = ${used + pages}`);
   };
-  return { client, store, t, failures, recoveries, room };
+  return { client, ...rest, room };
 }
 
 const text = "x".repeat(1_500);

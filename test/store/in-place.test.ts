@@ -1,25 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { AppError } from "../../src/errors.ts";
-import { createSqliteStore } from "../../src/store/sqlite-store.ts";
-import { manualClock } from "../support/clock.ts";
-import { closeLater, freshDatabase, quiet, refusal, temporaryFolder, testStore } from "./support.ts";
+import { refusal, storeOnDisk, temporaryFolder } from "./support.ts";
 
 function opened() {
-  const client = freshDatabase();
-  const failures: AppError[] = [];
-  const recoveries: number[] = [];
-  const clock = manualClock();
-  const store = closeLater(
-    createSqliteStore(client, {
-      clock,
-      log: quiet,
-      onFailure: (error) => failures.push(error),
-      onRecovery: () => recoveries.push(clock.now()),
-    }),
-  );
-  const t = testStore(client, clock);
+  const { client, store, t, failures, recoveries } = storeOnDisk();
   const admit = () => store.admit({ message: t.inbound(), effects: [t.queueTurn()] });
   return { file: client.name, store, admit, failures, recoveries };
 }

@@ -63,6 +63,24 @@ export interface TestStore {
   eventsOf(id: string): Promise<readonly string[]>;
 }
 
+/** A store that keeps what it tells of the disk's failures and recoveries, and a `TestStore` over the same file. */
+export function storeOnDisk() {
+  const client = freshDatabase();
+  const failures: AppError[] = [];
+  const recoveries: number[] = [];
+  const clock = manualClock();
+  const store = closeLater(
+    createSqliteStore(client, {
+      clock,
+      log: quiet,
+      onFailure: (error) => failures.push(error),
+      onRecovery: () => recoveries.push(clock.now()),
+    }),
+  );
+  const t = testStore(client, clock);
+  return { client, store, t, failures, recoveries };
+}
+
 /** A store on a real file with a clock that stands still. */
 export function testStore(client = freshDatabase(), clock = manualClock()): TestStore {
   const store = closeLater(
