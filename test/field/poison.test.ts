@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import {
   type CarrierProcess,
   field,
@@ -87,7 +88,9 @@ test("a text that kills the service each time is set aside; nobody else's answer
 
 test("of several texts in one turn only the one that kills the service is set aside; the others are answered, in order", async () => {
   const ports = freePorts();
-  const agent = `{ type: command, command: [/bin/sh, -c, 'asked=$(cat); case "$asked" in *poison*) kill -9 $PPID; sleep 5;; esac; case "$asked" in *split_from*) printf alone;; *) printf together;; esac'] }`;
+  // Alone it kills only when the reply before it has arrived: one whose call is cut off waits for the carrier's list.
+  const arrived = join(sandbox.folder, "arrived");
+  const agent = `{ type: command, command: [/bin/sh, -c, 'asked=$(cat); case "$asked" in *split_from*) said=alone;; *) said=together;; esac; case "$asked" in *poison*) while [ $said = alone ] && [ ! -e ${arrived} ]; do sleep 0.05; done; kill -9 $PPID; sleep 5;; esac; printf $said'] }`;
   sandbox.write(
     "sms.yaml",
     twilioConfig(carrier, ports, { channel: "allow_all_senders: true", agent }).replace(
@@ -98,6 +101,7 @@ test("of several texts in one turn only the one that kills the service is set as
   let service: ServiceProcess = await startService(sandbox, ports);
   await service.status("connected");
   for (const body of ["before", "poison", "after"]) await carrier.text(PHONE, body);
+  const first = carrier.received(PHONE, 1, 60_000).then(() => sandbox.write("arrived", ""));
   let deaths = 0;
   const inbound = async () =>
     list(await service.api("GET", "/messages?direction=inbound").catch(() => ({ items: [] }))).toReversed();
@@ -124,6 +128,7 @@ test("of several texts in one turn only the one that kills the service is set as
   ]);
   // As often together as a turn is tried, and twice alone.
   expect(deaths).toBe(7);
+  await first;
   const got = await carrier.received(PHONE, 3);
   expect(got.map(({ text }) => text.split(",")[0])).toEqual(["alone", "Sorry", "alone"]);
   await service.stop();
