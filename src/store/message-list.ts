@@ -23,15 +23,18 @@ type Filters = readonly (readonly [Filter, string])[];
  */
 const LOOKED_AT = 10_000;
 
-/** To find the narrowest condition, each is counted up to this. */
-const COUNTED = 1_000;
+/**
+ * To find the narrowest condition, each is counted up to this: enough for conditions that are common. Only when the
+ * page is not filled so are they counted as far as rows are looked at.
+ */
+const ROUGHLY = 100;
 
 const BEFORE_ALL = Number.MAX_SAFE_INTEGER;
 
 export function createMessageList(db: Db): MessageList {
   const columns = getTableColumns(messages);
   const pages = new Map<string, Read<Record<string, unknown>, MessageRow>>();
-  const counts = new Map<Filter, Read<{ value: string; before: number }, { count: number }>>();
+  const counts = new Map<Filter, Read<{ value: string; before: number; limit: number }, { count: number }>>();
   const ends = new Map<Filter, Read<{ value: string; before: number }, { seq: number }>>();
 
   /** Rows of the first filter before a position, newest first, reduced by the others. */
@@ -64,7 +67,9 @@ export function createMessageList(db: Db): MessageList {
 
   function countOf(filter: Filter) {
     return remembered(counts, filter, () => {
-      const some = ofOne(filter).limit(COUNTED).as("some");
+      const some = ofOne(filter)
+        .orderBy(upTo("limit", desc(messages.seq)))
+        .as("some");
       return db.select({ count: sql<number>`count(*)` }).from(some).prepare();
     });
   }
@@ -73,6 +78,7 @@ export function createMessageList(db: Db): MessageList {
   function endOf(filter: Filter) {
     return remembered(ends, filter, () =>
       ofOne(filter)
+        .orderBy(desc(messages.seq))
         .limit(1)
         .offset(LOOKED_AT - 1)
         .prepare(),
@@ -83,17 +89,17 @@ export function createMessageList(db: Db): MessageList {
     return db
       .select({ seq: messages.seq })
       .from(messages)
-      .where(and(is(messages[filter], "value"), lt(messages.seq, param("before"))))
-      .orderBy(desc(messages.seq));
+      .where(and(is(messages[filter], "value"), lt(messages.seq, param("before"))));
   }
 
-  function narrowestFirst(filters: Filters, before: number): Filters {
-    if (filters.length < 2) return filters;
+  /** The conditions with the narrowest first, and how many rows that one has; as far as they were counted. */
+  function narrowestFirst(filters: Filters, before: number, limit: number) {
     const counted = filters.map((filter) => {
-      return { filter, count: countOf(filter[0]).get({ value: filter[1], before })?.count ?? 0 };
+      return { filter, count: countOf(filter[0]).get({ value: filter[1], before, limit })?.count ?? 0 };
     });
-    const narrowest = counted.reduce((least, one) => (one.count < least.count ? one : least)).filter;
-    return [narrowest, ...filters.filter((filter) => filter !== narrowest)];
+    const narrowest = counted.reduce((least, one) => (one.count < least.count ? one : least));
+    const { filter: first, count } = narrowest;
+    return { first, count, filters: [first, ...filters.filter((filter) => filter !== first)] };
   }
 
   /** Up to `limit` rows before a position, and the position where looking ended before the list did. */
@@ -102,10 +108,15 @@ export function createMessageList(db: Db): MessageList {
     before: number,
     limit: number,
   ): { readonly rows: readonly MessageRow[]; readonly stoppedAt?: number } {
-    const filters = narrowestFirst(asked, before);
-    const rows = pageOf(filters).all({ ...Object.fromEntries(filters), before, limit });
-    const first = filters[0];
-    if (rows.length >= limit || first === undefined || filters.length < 2) return { rows };
+    const rowsBy = (filters: Filters) =>
+      pageOf(filters).all({ ...Object.fromEntries(filters), before, limit });
+    if (asked.length < 2) return { rows: rowsBy(asked) };
+    const roughly = narrowestFirst(asked, before, ROUGHLY);
+    const some = rowsBy(roughly.filters);
+    if (some.length >= limit || roughly.count < ROUGHLY) return { rows: some };
+    const { first, count, filters } = narrowestFirst(asked, before, LOOKED_AT);
+    const rows = rowsBy(filters);
+    if (rows.length >= limit || count < LOOKED_AT) return { rows };
     const end = endOf(first[0]).get({ value: first[1], before });
     return end === undefined ? { rows } : { rows, stoppedAt: end.seq };
   }

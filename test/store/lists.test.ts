@@ -155,6 +155,11 @@ describe("the list of messages", () => {
       const page = await t.store.messages({ ...query, limit: 2 });
       expect([page.items.map(({ id }) => id), page.nextCursor]).toEqual([["msg_rare"], undefined]);
     }
+    // So is one that some hundred rows pass, of which none passes the other.
+    for (let i = 0; i < 300; i++)
+      insert.run(`msg_few_${i}`, i === 0 ? "sms" : "few", "+15550000001", ALICE, i === 0 ? "sent" : "read");
+    const few = await t.store.messages({ channel: "few", state: "sent", limit: 2 });
+    expect([few.items, few.nextCursor]).toEqual([[], undefined]);
   });
 
   test("has no message of an id that is not there", async () => {
