@@ -1,17 +1,13 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { createBoundedFetch } from "../../src/system/fetch.ts";
+import { afterTest } from "../support/cleanup.ts";
 
 setDefaultTimeout(20_000);
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 function serve(answer: (request: Request) => Response): string {
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: answer });
-  closers.push(() => server.stop(true));
+  afterTest(() => server.stop(true));
   return server.url.href;
 }
 

@@ -1,20 +1,16 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type Database from "better-sqlite3";
 import { EVENTS_KEPT, type LostEvents } from "../../src/event-store.ts";
 import { connector, openDatabase } from "../../src/store/connection.ts";
 import { createLagWatch, type WebhookLag } from "../../src/webhook-lag.ts";
 import { present, quiet, type TestStore, testStore } from "../store/support.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { openConsumer } from "../support/consumer.ts";
 import { PHONE, startService } from "../support/service.ts";
 
 setDefaultTimeout(30_000);
-
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
 
 /** Puts so many events into the log; what they are about is not kept. */
 function happen(client: Database.Database, type: string, count: number, at: number): void {
@@ -124,16 +120,16 @@ test("the operator is told of a lag and a loss, the loss as often as there is on
 test("a service says that a webhook falls behind before anything is lost to it, and how much was", async () => {
   const clock = manualClock();
   const taker = openConsumer();
-  closers.push(taker.close);
+  afterTest(taker.close);
   taker.respond(() => undefined);
   const service = await startService({
     clock,
     config: { webhooks: [{ url: taker.url, secret: "a secret", events: ["message.received"] }] },
   });
-  closers.push(() => service.close());
+  afterTest(() => service.close());
   await service.pair();
   const client = openDatabase(connector(undefined), join(service.folder, "data", "sms-agent.db"));
-  closers.push(() => client.close());
+  afterTest(() => client.close());
   const checks = async (): Promise<readonly { name: string; ok: boolean; reason?: string }[]> => {
     const answer = await fetch(`${service.adminUrl}/readyz`, {
       headers: { authorization: `Bearer ${service.token}` },

@@ -42,6 +42,21 @@ function watchOf(t: TestStore, changes: Partial<Watch> = {}): Watch {
   };
 }
 
+/** A code comes in, and is caught by one who waits for it. */
+async function catchCode(t: TestStore, claimsFromAgent: boolean): Promise<void> {
+  const watch = watchOf(t);
+  await t.store.createWatch(watch);
+  const message = t.inbound({
+    text: "Your code is 482913",
+    annotation: ANNOTATION,
+    route: "signal",
+    state: "received",
+  });
+  const offers = [{ watchId: watch.id, claims: true, claimsFromAgent }];
+  const offer = { kind: "offer_signal", messageId: message.id, offers, at: t.clock.now() } as const;
+  await t.store.admit({ message, effects: [offer] });
+}
+
 /** Answers a text, and sends the answer until it is delivered. */
 async function wholeTurn(t: TestStore): Promise<void> {
   await t.text();
@@ -67,25 +82,7 @@ describe("the log of events", () => {
 
   test("keeps references, never a second copy of a text, an address or a code", async () => {
     const t = testStore();
-    const watch = watchOf(t);
-    await t.store.createWatch(watch);
-    const message = t.inbound({
-      text: "Your code is 482913",
-      annotation: ANNOTATION,
-      route: "signal",
-      state: "received",
-    });
-    await t.store.admit({
-      message,
-      effects: [
-        {
-          kind: "offer_signal",
-          messageId: message.id,
-          offers: [{ watchId: watch.id, claims: true, claimsFromAgent: true }],
-          at: t.clock.now(),
-        },
-      ],
-    });
+    await catchCode(t, true);
     await wholeTurn(t);
     const rows = JSON.stringify(t.client.prepare("select * from events").all());
     for (const private_ of ["482913", "hello", 'hi"', ALICE]) expect(rows).not.toContain(private_);
@@ -115,25 +112,7 @@ describe("the log of events", () => {
 
   test("tells of a signal without its code once codes are purged", async () => {
     const t = testStore();
-    const watch = watchOf(t);
-    await t.store.createWatch(watch);
-    const message = t.inbound({
-      text: "Your code is 482913",
-      annotation: ANNOTATION,
-      route: "signal",
-      state: "received",
-    });
-    await t.store.admit({
-      message,
-      effects: [
-        {
-          kind: "offer_signal",
-          messageId: message.id,
-          offers: [{ watchId: watch.id, claims: true, claimsFromAgent: false }],
-          at: t.clock.now(),
-        },
-      ],
-    });
+    await catchCode(t, false);
     expect(JSON.stringify((await t.store.events({ after: 0, limit: 9 })).events)).toContain("482913");
     await t.clock.advance(3_600_000);
     while (await t.store.purgeCodes(t.clock.now()));

@@ -1,32 +1,11 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { manualClock } from "../support/clock.ts";
-import {
-  type LogLine,
-  PHONE,
-  type Service,
-  type ServiceOptions,
-  SMS,
-  startService,
-} from "../support/service.ts";
+import { type LogLine, PHONE, type Service, SMS } from "../support/service.ts";
+import { start } from "./support.ts";
 
 setDefaultTimeout(20_000);
-
-const closers: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function start(options: ServiceOptions = {}): Promise<Service> {
-  const service = await startService({
-    config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
-    ...options,
-  });
-  closers.push(service.close);
-  return service;
-}
 
 /** The lines that hold an id, as `grep` finds them. */
 function grep(service: Service, id: unknown): readonly LogLine[] {

@@ -1,38 +1,16 @@
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { COUNTERS, GAUGES, HISTOGRAMS } from "../../src/metrics.ts";
+import { afterTest } from "../support/cleanup.ts";
 import { manualClock } from "../support/clock.ts";
 import { startModelServer } from "../support/model-server.ts";
-import {
-  inboundParameters,
-  PHONE,
-  type Service,
-  type ServiceOptions,
-  SMS,
-  STRANGER,
-  startService,
-} from "../support/service.ts";
+import { inboundParameters, PHONE, SMS, STRANGER } from "../support/service.ts";
 import { makeToken } from "../tokens/support.ts";
 import { readExposition } from "./exposition.ts";
-import { scrape } from "./support.ts";
+import { scrape, start } from "./support.ts";
 
 setDefaultTimeout(20_000);
-
-const closers: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function start(options: ServiceOptions = {}): Promise<Service> {
-  const service = await startService({
-    config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
-    ...options,
-  });
-  closers.push(service.close);
-  return service;
-}
 
 describe("GET /metrics", () => {
   test("is Prometheus' text format, and every metric begins with sms_agent_", async () => {
@@ -146,7 +124,7 @@ describe("the metrics", () => {
 
   test("count turns by their outcome, those that a command has cancelled among them", async () => {
     const model = await startModelServer();
-    closers.push(model.stop);
+    afterTest(model.stop);
     const service = await start({
       config: {
         channels: { sms: { ...SMS, agent: "assistant" } },
@@ -231,7 +209,7 @@ describe("the metrics", () => {
       hostname: "127.0.0.1",
       fetch: () => new Response("no", { status: 410 }),
     });
-    closers.push(() => consumer.stop(true));
+    afterTest(() => consumer.stop(true));
     const service = await start({
       config: {
         channels: { sms: { ...SMS, allow_all_senders: true } },
@@ -259,7 +237,7 @@ describe("the metrics", () => {
     await first.text(PHONE, "Hello");
     await first.received(PHONE, 1);
     const second = await first.restart();
-    closers.push(second.close);
+    afterTest(second.close);
     expect(
       (await scrape(second)).value("inbound_total", { channel: "sms", route: "message" }),
     ).toBeUndefined();

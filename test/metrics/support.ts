@@ -1,4 +1,5 @@
-import type { Service } from "../support/service.ts";
+import { afterTest } from "../support/cleanup.ts";
+import { type Service, type ServiceOptions, SMS, startService } from "../support/service.ts";
 import { type Family, readExposition } from "./exposition.ts";
 
 /** The metrics of a moment. */
@@ -31,4 +32,14 @@ export async function scrape(service: Service): Promise<Scrape> {
           Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
       )?.value,
   };
+}
+
+/** A service whose number answers everybody, until the test ends. */
+export async function start(options: ServiceOptions = {}): Promise<Service> {
+  const service = await startService({
+    config: { channels: { sms: { ...SMS, allow_all_senders: true } } },
+    ...options,
+  });
+  afterTest(service.close);
+  return service;
 }

@@ -1,29 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { SendOutcome } from "../../src/carrier.ts";
 import { GIVE_UP_AFTER, UNKNOWN_HOLD } from "../../src/delivery.ts";
-import type { ClaimedSend } from "../../src/store.ts";
-import { ALICE, BOB, present, type TestStore, testStore } from "./support.ts";
-
-const AMBIGUOUS: SendOutcome = { kind: "ambiguous", reason: "time-out" };
-const REFUSED: SendOutcome = {
-  kind: "refused",
-  error: { code: 21211, meaning: "not a number", fix: "use a number" },
-  optedOut: false,
-};
-
-function settle(t: TestStore, send: ClaimedSend, outcome: SendOutcome, dueAt?: number): Promise<unknown> {
-  return t.store.settleSend({
-    messageId: send.message.id,
-    attempt: send.attempt,
-    outcome,
-    at: t.clock.now(),
-    ...(dueAt === undefined ? {} : { dueAt }),
-  });
-}
-
-async function claimOne(t: TestStore): Promise<ClaimedSend> {
-  return present((await t.claimSends(1))[0]);
-}
+import { AMBIGUOUS, claimOne, REFUSED, settle } from "./sends.ts";
+import { ALICE, BOB, present, testStore } from "./support.ts";
 
 describe("the outbox", () => {
   test("hands out due messages oldest first, one per person at a time", async () => {

@@ -1,31 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { SendOutcome } from "../../src/carrier.ts";
 import { UNKNOWN_HOLD } from "../../src/delivery.ts";
 import { SUSPECT_AFTER } from "../../src/store/turn-statements.ts";
-import type { ClaimedSend } from "../../src/store.ts";
 import { MAX_TURN_CRASHES } from "../../src/turn.ts";
-import { ALICE, BOB, present, type TestStore, testStore, textsOf } from "./support.ts";
-
-const AMBIGUOUS: SendOutcome = { kind: "ambiguous", reason: "time-out" };
-const REFUSED: SendOutcome = {
-  kind: "refused",
-  error: { code: 21211, meaning: "not a number", fix: "use a number" },
-  optedOut: false,
-};
-
-function settle(t: TestStore, send: ClaimedSend, outcome: SendOutcome, dueAt?: number): Promise<unknown> {
-  return t.store.settleSend({
-    messageId: send.message.id,
-    attempt: send.attempt,
-    outcome,
-    at: t.clock.now(),
-    ...(dueAt === undefined ? {} : { dueAt }),
-  });
-}
-
-async function claimOne(t: TestStore): Promise<ClaimedSend> {
-  return present((await t.claimSends(1))[0]);
-}
+import { AMBIGUOUS, claimOne, REFUSED, settle } from "./sends.ts";
+import { ALICE, BOB, present, testStore, textsOf } from "./support.ts";
 
 describe("turns of a process that died", () => {
   test("running turns are queued again with one more attempt and the same id and texts", async () => {

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterTest } from "../support/cleanup.ts";
 import { type Consumer, openConsumer } from "../support/consumer.ts";
 import { followEvents } from "../support/event-stream.ts";
 import { PHONE, type Service, startService } from "../support/service.ts";
@@ -42,14 +43,9 @@ afterAll(async () => {
   await plain.close();
 });
 
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
-
 async function stream(token: string) {
   const client = await followEvents({ adminUrl: service.adminUrl, token });
-  closers.push(client.close);
+  afterTest(client.close);
   return client;
 }
 
