@@ -85,9 +85,10 @@ function fill(db: Database, blocks: number, now: number): void {
     SELECT b + 1, conversation, '${CHANNEL}:' || address, '${CHANNEL}', address, 'parrot', at, at + ${span * 8},
       at + ${span * 8} + 1800000, ${TURNS * 2} FROM blocks`);
   db.run(`INSERT INTO turns (seq, id, key, channel, address, agent, conversation_id, state, attempt, crashes, texts, held, head,
-      created_at, not_before, due_at, ended_at)
+      created_at, not_before, due_at, look_at, ended_at)
     SELECT b * ${TURNS} + t + 1, ${turnOf("b", "t")}, '${CHANNEL}:' || address, '${CHANNEL}', address, 'parrot',
-      conversation, 'done', 1, 0, 1, 0, 1, at + t * ${span * 2}, at, at + t * ${span * 2} + 1200, at + t * ${span * 2} + 3000
+      conversation, 'done', 1, 0, 1, 0, 1, at + t * ${span * 2}, at, at + t * ${span * 2} + 1200, at + t * ${span * 2} + 1200,
+      at + t * ${span * 2} + 3000
     FROM blocks, steps`);
   db.run(`INSERT INTO messages (${columns})
     SELECT ${inbound}, ${idOf(inbound)}, '${CHANNEL}', 'inbound', address, '${NUMBER}',

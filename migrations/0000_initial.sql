@@ -313,6 +313,7 @@ CREATE TABLE `turns` (
 	`created_at` integer NOT NULL,
 	`not_before` integer NOT NULL,
 	`due_at` integer NOT NULL,
+	`look_at` integer NOT NULL,
 	`task` text,
 	`split_from` text,
 	`lease_until` integer,
@@ -326,11 +327,11 @@ CREATE TABLE `turns` (
 CREATE UNIQUE INDEX `turns_id` ON `turns` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `turns_running` ON `turns` (`key`) WHERE "turns"."state" = 'running';--> statement-breakpoint
 CREATE INDEX `turns_lease` ON `turns` (`lease_until`) WHERE "turns"."state" = 'running';--> statement-breakpoint
-CREATE INDEX `turns_due` ON `turns` (`channel`,`agent`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
-CREATE INDEX `turns_suspect` ON `turns` (`channel`,`due_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1 and "turns"."crashes" >= 2;--> statement-breakpoint
+CREATE INDEX `turns_due` ON `turns` (`channel`,`agent`,`look_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1;--> statement-breakpoint
+CREATE INDEX `turns_suspect` ON `turns` (`channel`,`look_at`) WHERE "turns"."state" = 'queued' and "turns"."head" = 1 and "turns"."crashes" >= 2;--> statement-breakpoint
 CREATE INDEX `turns_parked` ON `turns` (`state`) WHERE "turns"."state" = 'parked';--> statement-breakpoint
 CREATE INDEX `turns_active` ON `turns` (`key`,`channel`) WHERE "turns"."ended_at" is null;--> statement-breakpoint
-CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`due_at`);--> statement-breakpoint
+CREATE INDEX `turns_sender` ON `turns` (`channel`,`address`,`look_at`);--> statement-breakpoint
 CREATE INDEX `turns_conversation` ON `turns` (`conversation_id`);--> statement-breakpoint
 CREATE INDEX `turns_failed` ON `turns` (`conversation_id`) WHERE "turns"."state" = 'failed';--> statement-breakpoint
 CREATE TABLE `usage` (

@@ -238,7 +238,10 @@ export interface TurnClaim extends Claim {
 export interface TurnStore {
   /** Due turns whose key has none running, oldest first; each becomes `running`. */
   claimTurns(claim: TurnClaim): Promise<readonly ClaimedTurn[]>;
-  /** When the next queued turn of these channels may start; with `full`, none of these agents. */
+  /**
+   * When to claim next: no queued turn of these channels may start before that; with `full`, none of these agents. One
+   * that texts have joined may be due later than that; a claim finds out.
+   */
   nextTurnDue(channels: readonly string[], full?: readonly string[]): Promise<number | undefined>;
   /** Queues a turn again that a clean stop has cut: it runs once more after the start, and this was no crash. */
   releaseTurn(turnId: string): Promise<void>;

@@ -182,6 +182,11 @@ export const turns = sqliteTable(
     /** Not before this, by the sender's limit per minute; joining texts do not move it. */
     notBefore: integer("not_before").notNull(),
     dueAt: integer("due_at").notNull(),
+    /**
+     * When to look whether it is due: never later than `dueAt`, and that itself from the first look on. Each text that
+     * joins a turn moves `dueAt`, and would rewrite two indexes with it.
+     */
+    lookAt: integer("look_at").notNull(),
     /** What it is to do, where no text began it. */
     task: json<TurnTask>("task"),
     /** The turn whose texts were given a turn each, of which this is one. */
@@ -199,15 +204,15 @@ export const turns = sqliteTable(
     index("turns_lease").on(table.leaseUntil).where(sql`${table.state} = 'running'`),
     // By agent, so that what waits for one is not looked through for another's.
     index("turns_due")
-      .on(table.channel, table.agent, table.dueAt)
+      .on(table.channel, table.agent, table.lookAt)
       .where(sql`${table.state} = 'queued' and ${table.head} = 1`),
     index("turns_suspect")
-      .on(table.channel, table.dueAt)
+      .on(table.channel, table.lookAt)
       .where(sql`${table.state} = 'queued' and ${table.head} = 1 and ${table.crashes} >= 2`),
     index("turns_parked").on(table.state).where(sql`${table.state} = 'parked'`),
     index("turns_active").on(table.key, table.channel).where(sql`${table.endedAt} is null`),
     // The sender's recent turns, for the limit per minute.
-    index("turns_sender").on(table.channel, table.address, table.dueAt),
+    index("turns_sender").on(table.channel, table.address, table.lookAt),
     index("turns_conversation").on(table.conversationId),
     index("turns_failed").on(table.conversationId).where(sql`${table.state} = 'failed'`),
   ],

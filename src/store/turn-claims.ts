@@ -2,8 +2,11 @@ import { and, asc, gt, lte, sql } from "drizzle-orm";
 import type { TurnClaim } from "../store.ts";
 import { mayTakeSlot, slotsLeftFor } from "../turn-slots.ts";
 import { turns } from "./schema.ts";
-import { type Db, is, param, type Read, upTo } from "./statement.ts";
+import { type Db, is, param, type Read, upTo, type Write } from "./statement.ts";
 import { SUSPECT_AFTER, type TurnRow } from "./turn-statements.ts";
+
+/** One claim moves at most so many turns of an agent that became due later than they were to be: some 10 ms. */
+const MAX_POSTPONED = 2_000;
 
 /** Which turns are next. What it costs does not grow with how many wait, nor with whose they are. */
 export interface TurnClaims {
@@ -37,14 +40,19 @@ export function createTurnClaims(db: Db): TurnClaims {
   const due: Read<{ channel: string; agent: string; now: number; limit: number }, TurnRow> = db
     .select()
     .from(turns)
-    .where(and(ofAgent, lte(turns.dueAt, param("now"))))
-    .orderBy(asc(turns.dueAt), upTo("limit", asc(turns.seq)))
+    .where(and(ofAgent, lte(turns.lookAt, param("now"))))
+    .orderBy(asc(turns.lookAt), upTo("limit", asc(turns.seq)))
     .prepare();
-  const first: Read<{ channel: string; agent: string }, { dueAt: number }> = db
-    .select({ dueAt: turns.dueAt })
+  const postpone: Write<{ seq: number }> = db
+    .update(turns)
+    .set({ lookAt: sql`${turns.dueAt}` })
+    .where(is(turns.seq, "seq"))
+    .prepare();
+  const first: Read<{ channel: string; agent: string }, { lookAt: number }> = db
+    .select({ lookAt: turns.lookAt })
     .from(turns)
     .where(ofAgent)
-    .orderBy(asc(turns.dueAt))
+    .orderBy(asc(turns.lookAt))
     .prepare();
   const suspect: Read<{ channel: string }, TurnRow> = db
     .select()
@@ -57,7 +65,7 @@ export function createTurnClaims(db: Db): TurnClaims {
         keyIsFree,
       ),
     )
-    .orderBy(asc(turns.dueAt))
+    .orderBy(asc(turns.lookAt))
     .prepare();
   const runningSuspect: Read<Record<string, never>, { seq: number }> = db
     .select({ seq: turns.seq })
@@ -72,6 +80,18 @@ export function createTurnClaims(db: Db): TurnClaims {
       if (agent === undefined) return found;
       found.push(agent);
       after = agent;
+    }
+  }
+
+  /** Passes over turns that texts have joined since; they are looked at again when they are due. */
+  function dueOf(channel: string, agent: string, now: number, limit: number): readonly TurnRow[] {
+    for (let postponed = 0; ; ) {
+      const rows = due.all({ channel, agent, now, limit });
+      const early = rows.filter(({ dueAt }) => dueAt > now);
+      if (early.length === 0) return rows;
+      for (const { seq } of early) postpone.run({ seq });
+      postponed += early.length;
+      if (postponed >= MAX_POSTPONED) return rows.filter(({ dueAt }) => dueAt <= now);
     }
   }
 
@@ -90,7 +110,7 @@ export function createTurnClaims(db: Db): TurnClaims {
       const rows = channels.flatMap((channel) =>
         agentsOf(channel).flatMap((agent) => {
           const wanted = most(agent);
-          return wanted === 0 ? [] : due.all({ channel, agent, now, limit: wanted });
+          return wanted === 0 ? [] : dueOf(channel, agent, now, wanted);
         }),
       );
       rows.sort(byDueTime);
@@ -99,7 +119,7 @@ export function createTurnClaims(db: Db): TurnClaims {
     next(channels, full) {
       const times = channels.flatMap((channel) =>
         agentsOf(channel).flatMap((agent) =>
-          full.includes(agent) ? [] : (first.get({ channel, agent })?.dueAt ?? []),
+          full.includes(agent) ? [] : (first.get({ channel, agent })?.lookAt ?? []),
         ),
       );
       const suspected = suspectOf(channels);

@@ -14,8 +14,13 @@ export type TurnRow = typeof turns.$inferSelect;
 
 /** Makes a turn that waits; `head` follows from those of its key that have not ended. */
 export type TurnInsert = Write<{
-  [Column in Exclude<keyof TurnRow, "seq" | "state" | "head" | "attempt" | "crashes">]?: TurnRow[Column];
+  [Column in Exclude<
+    keyof TurnRow,
+    "seq" | "state" | "head" | "attempt" | "crashes" | "lookAt"
+  >]?: TurnRow[Column];
 }>;
+
+export type TurnStatements = ReturnType<typeof prepareTurns>;
 
 /** The statements of the turn queue; `turns.ts` says when each is run. */
 export function prepareTurns(db: Db) {
@@ -39,6 +44,7 @@ export function prepareTurns(db: Db) {
       createdAt: param("createdAt"),
       notBefore: param("notBefore"),
       dueAt: param("dueAt"),
+      lookAt: param("dueAt"),
       task: param("task"),
     })
     .prepare();
@@ -51,7 +57,7 @@ export function prepareTurns(db: Db) {
   /** A turn that has run before keeps its texts: whoever knows its id has answered for them. */
   const joinable: Read<
     { key: string; channel: string; address: string; agent: string },
-    Pick<TurnRow, "seq" | "id" | "conversationId" | "texts" | "createdAt" | "notBefore">
+    Pick<TurnRow, "seq" | "id" | "conversationId" | "texts" | "createdAt" | "notBefore" | "lookAt">
   > = db
     .select({
       seq: turns.seq,
@@ -60,6 +66,7 @@ export function prepareTurns(db: Db) {
       texts: turns.texts,
       createdAt: turns.createdAt,
       notBefore: turns.notBefore,
+      lookAt: turns.lookAt,
     })
     .from(turns)
     .where(
@@ -78,13 +85,33 @@ export function prepareTurns(db: Db) {
     .from(turns)
     .where(and(is(turns.key, "key"), sql`${turns.endedAt} is null`))
     .prepare();
+  /** Of turns whose `lookAt` is when they are due; see `settleDue`. */
   const recent: Read<{ channel: string; address: string; since: number; limit: number }, { dueAt: number }> =
     db
-      .select({ dueAt: turns.dueAt })
+      .select({ dueAt: turns.lookAt })
       .from(turns)
-      .where(and(is(turns.channel, "channel"), is(turns.address, "address"), gt(turns.dueAt, param("since"))))
-      .orderBy(upTo("limit", desc(turns.dueAt)))
+      .where(
+        and(is(turns.channel, "channel"), is(turns.address, "address"), gt(turns.lookAt, param("since"))),
+      )
+      .orderBy(upTo("limit", desc(turns.lookAt)))
       .prepare();
+  /** No text joins the turns of a key any more that wait. */
+  const settleDue: Write<{ key: string; channel: string }> = db
+    .update(turns)
+    .set({ lookAt: sql`${turns.dueAt}` })
+    .where(
+      and(
+        is(turns.key, "key"),
+        is(turns.channel, "channel"),
+        sql`${turns.endedAt} is null and ${turns.lookAt} < ${turns.dueAt}`,
+      ),
+    )
+    .prepare();
+  const hasten: Write<{ seq: number; lookAt: number }> = db
+    .update(turns)
+    .set({ lookAt: setTo("lookAt") })
+    .where(is(turns.seq, "seq"))
+    .prepare();
   const join: Write<{ seq: number; dueAt: number; held: number }> = db
     .update(turns)
     .set({
@@ -114,7 +141,7 @@ export function prepareTurns(db: Db) {
     .prepare();
   const start: Write<{ seq: number; leaseUntil: number }> = db
     .update(turns)
-    .set({ state: "running", leaseUntil: setTo("leaseUntil") })
+    .set({ state: "running", leaseUntil: setTo("leaseUntil"), lookAt: sql`${turns.dueAt}` })
     .where(is(turns.seq, "seq"))
     .prepare();
   const extend: Write<{ id: string; leaseUntil: number }> = db
@@ -162,7 +189,11 @@ export function prepareTurns(db: Db) {
   /** The next of a key goes to the end of the line, so that who has texted much waits as long as others. */
   const promote: Write<{ key: string; channel: string; at: number }> = db
     .update(turns)
-    .set({ head: true, dueAt: sql`max(${turns.dueAt}, ${setTo("at")})` })
+    .set({
+      head: true,
+      dueAt: sql`max(${turns.dueAt}, ${setTo("at")})`,
+      lookAt: sql`max(${turns.dueAt}, ${setTo("at")})`,
+    })
     .where(
       sql`${turns.head} = 0 and ${turns.seq} = (select min(${turns.seq}) from ${turns} where ${turns.key} = +${param("key")}
         and ${turns.channel} = +${param("channel")} and ${turns.endedAt} is null
@@ -182,6 +213,7 @@ export function prepareTurns(db: Db) {
       attempt: 2,
       crashes: 0,
       dueAt: setTo("at"),
+      lookAt: setTo("at"),
       head: sql`not exists (select 1 from ${turns} as other where other.key = +${param("key")}
         and other.channel = +${param("channel")} and other.ended_at is null and other.state <> 'parked')`,
     })
@@ -227,6 +259,8 @@ export function prepareTurns(db: Db) {
     joinable,
     anyActive,
     recent,
+    settleDue,
+    hasten,
     join,
     byId,
     lapsed,

@@ -72,6 +72,8 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
     joinable,
     anyActive,
     recent,
+    settleDue,
+    hasten,
     join,
     byId,
     lapsed,
@@ -248,9 +250,11 @@ export function createTurns(db: Db, parts: TurnParts): Turns {
           ? turnDueAt(at, at, turn.debounce)
           : Math.max(found.notBefore, turnDueAt(found.createdAt, at, turn.debounce));
       join.run({ seq: found.seq, dueAt, held: turn.held ? 1 : 0 });
+      if (dueAt < found.lookAt) hasten.run({ seq: found.seq, lookAt: dueAt });
       conversations.wentOn(conversationId, 1, at);
       return { turnId, conversationId, dueAt };
     }
+    settleDue.run({ key, channel });
     const conversationId = conversationFor(turn);
     const dueAt = begin(turn, conversationId, notBefore(turn), 1);
     conversations.wentOn(conversationId, 1, at);

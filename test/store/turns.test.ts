@@ -16,8 +16,46 @@ describe("gathering texts into a turn", () => {
       await t.clock.advance(700);
     }
     expect(dueAts).toEqual([1_000, 1_700, 2_400, 3_100, 3_800, 4_500, 5_000, 5_000]);
-    expect(await t.store.nextTurnDue(["sms"])).toBe(start + 5_000);
     expect(await textsOf(t)).toEqual([["0", "1", "2", "3", "4", "5", "6", "7"]]);
+  });
+
+  test("a turn that a text has joined is looked at once at its old time, and claimed at its new one", async () => {
+    const t = testStore();
+    const start = t.clock.now();
+    const turn = { debounce: 1_000 };
+    await t.text(ALICE, { message: { text: "a" }, turn });
+    await t.clock.advance(500);
+    await t.text(BOB, { message: { text: "b" }, turn });
+    await t.clock.advance(200);
+    await t.text(ALICE, { message: { text: "c" }, turn });
+    expect(await t.store.nextTurnDue(["sms"])).toBe(start + 1_000);
+    await t.clock.advance(300);
+    expect(await t.claimTurns(1)).toEqual([]);
+    expect(await t.store.nextTurnDue(["sms"])).toBe(start + 1_500);
+    await t.clock.advance(500);
+    expect(await textsOf(t)).toEqual([["b"]]);
+    expect(await t.store.nextTurnDue(["sms"])).toBe(start + 1_700);
+    await t.clock.advance(199);
+    expect(await t.claimTurns()).toEqual([]);
+    await t.clock.advance(1);
+    expect(await textsOf(t)).toEqual([["a", "c"]]);
+  });
+
+  test("turns that wait longer for their texts hold up none that is due, however many they are", async () => {
+    const t = testStore();
+    const turn = { debounce: 1_000 };
+    const many = Array.from({ length: 40 }, (_, i) => `+1555200${String(i).padStart(4, "0")}`);
+    for (const phone of many) await t.text(phone, { turn });
+    await t.clock.advance(1);
+    await t.text(ALICE, { message: { text: "alone" }, turn });
+    await t.clock.advance(500);
+    for (const phone of many) await t.text(phone, { turn });
+    await t.clock.advance(499);
+    expect(await t.claimTurns(2)).toEqual([]);
+    await t.clock.advance(1);
+    expect(await textsOf(t)).toEqual([["alone"]]);
+    await t.clock.advance(500);
+    expect(await t.claimTurns(50)).toHaveLength(40);
   });
 
   test("a text that comes after the clock was put back does not wait for the turn's old time", async () => {
@@ -48,6 +86,17 @@ describe("gathering texts into a turn", () => {
     expect(await t.claimTurns()).toEqual([]);
     expect(await t.reply(first, "one")).toBe(true);
     expect(await textsOf(t)).toEqual([["b", "c"]]);
+  });
+
+  test("the limit per minute counts a turn from when its last text let it be due", async () => {
+    const t = testStore();
+    const start = t.clock.now();
+    const turn = { debounce: 1_000, perMinute: 1 };
+    await t.text(ALICE, { turn });
+    await t.clock.advance(700);
+    await t.text(ALICE, { turn });
+    const { outcome } = await t.text(ALICE, { turn: { ...turn, agent: "another" } });
+    expect(outcome).toMatchObject({ turnDueAt: start + 1_700 + MINUTE });
   });
 
   test("turns of different people run side by side, oldest first", async () => {
