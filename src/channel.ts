@@ -35,9 +35,16 @@ export function principalOf(settings: ChannelSettings): string {
   return settings.agent ?? API_AGENT;
 }
 
+/** The channel as policies see it: the same object for the same settings, so that the engine knows it again. */
 export function policyChannel(settings: ChannelSettings): PolicyChannel {
-  return { id: settings.id, mode: settings.mode, provider: settings.provider };
+  const known = policyChannels.get(settings);
+  if (known !== undefined) return known;
+  const channel = { id: settings.id, mode: settings.mode, provider: settings.provider };
+  policyChannels.set(settings, channel);
+  return channel;
 }
+
+const policyChannels = new WeakMap<ChannelSettings, PolicyChannel>();
 
 /** True when nobody could reach the agent without being paired first. */
 export function needsPairing(settings: ChannelSettings, pairedAddresses: number): boolean {

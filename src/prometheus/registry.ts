@@ -19,6 +19,13 @@ type Labels = Readonly<Record<string, string>>;
 
 const PREFIX = "sms_agent_";
 
+/** What was counted under some values of a counter's labels, and under what value of its next label. */
+interface Count {
+  readonly labels: Labels;
+  by: number;
+  readonly of: Map<string, Count>;
+}
+
 /** Counts in memory, and writes it all down in Prometheus' text format when asked to. */
 export function createRegistry(): Metrics & {
   /** `gauges` is asked once, however many ask for the text meanwhile. */
@@ -41,20 +48,30 @@ export function createRegistry(): Metrics & {
   addProcessMetrics(PREFIX, registry);
 
   /** Counted since the text was last written: the library takes longer to find a counter's labels than to count. */
-  const counted = new Map<string, { readonly name: CounterName; readonly labels: Labels; by: number }>();
+  const counted = new Map<CounterName, Count>();
+  const counts: { readonly name: CounterName; readonly count: Count }[] = [];
 
   function count(name: CounterName, labels: Labels, by: number): void {
-    let key: string = name;
-    for (const label of COUNTERS[name].labels) key += `\n${labels[label]}`;
-    const known = counted.get(key);
-    if (known === undefined) counted.set(key, { name, labels, by });
-    else known.by += by;
+    let found = within(counted, name, name, labels);
+    for (const label of COUNTERS[name].labels) found = within(found.of, labels[label] ?? "", name, labels);
+    found.by += by;
+  }
+
+  function within<Key>(known: Map<Key, Count>, key: Key, name: CounterName, labels: Labels): Count {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const count: Count = { labels, by: 0, of: new Map() };
+    known.set(key, count);
+    counts.push({ name, count });
+    return count;
   }
 
   async function write(read: () => Promise<readonly Reading[]>): Promise<Exposition> {
     const readings = await read();
-    for (const { name, labels, by } of counted.values()) counters.get(name)?.inc(labels, by);
-    counted.clear();
+    for (const { name, count } of counts) {
+      if (count.by > 0) counters.get(name)?.inc(count.labels, count.by);
+      count.by = 0;
+    }
     for (const gauge of gauges.values()) gauge.reset();
     for (const { name, labels, value } of readings) gauges.get(name)?.set(labels, value);
     return { contentType: registry.contentType, text: await registry.metrics() };

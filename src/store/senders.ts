@@ -203,20 +203,22 @@ export function createSenders(db: Db): Senders {
   }
 
   /** Senders of whom there was nothing to know when they last texted, as nearly always. */
-  const plain = new Set<string>();
+  const plain = new Map<string, Set<string>>();
 
   /** Somebody has, or had, one of the things that few people have. */
   function remarked(channel: string, address: string): void {
-    plain.delete(senderKey(channel, address));
+    plain.get(channel)?.delete(address);
   }
 
   /** What a transaction reads is not kept, since it may be undone. */
   function isPlain(sender: Sender): boolean {
-    const key = senderKey(sender.channel, sender.address);
-    if (plain.has(key)) return true;
+    const { channel, address } = sender;
+    const known = plain.get(channel);
+    if (known?.has(address) === true) return true;
     if (remarkable.get(sender) !== undefined) return false;
-    if (plain.size >= MAX_PLAIN) plain.clear();
-    if (!db.$client.inTransaction) plain.add(key);
+    if (db.$client.inTransaction) return true;
+    if (known === undefined || known.size >= MAX_PLAIN) plain.set(channel, new Set([address]));
+    else known.add(address);
     return true;
   }
 
@@ -303,10 +305,6 @@ export function createSenders(db: Db): Senders {
 /** Senders that are remembered to be plain; about 100 bytes each. */
 const MAX_PLAIN = 10_000;
 const PENDING = sql`${confirmations.state} = 'pending'`;
-
-function senderKey(channel: string, address: string): string {
-  return `${channel} ${address}`;
-}
 
 function addressOf(row: AddressRow): PairedAddress {
   return {

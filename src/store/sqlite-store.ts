@@ -106,6 +106,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     },
   });
   let closed = false;
+  let finished = false;
   /** Texts that are still asked for before they are written. */
   let askFirst = 0;
   const events = createEvents(db);
@@ -202,7 +203,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
 
   /** Reads see every write that was acknowledged: they run on the same connection, between commits. */
   async function read<T>(query: () => T): Promise<T> {
-    if (!client.open) throw new AppError("unavailable", "the database is closed");
+    if (finished) throw new AppError("unavailable", "the database is closed");
     try {
       return query();
     } catch (error) {
@@ -449,6 +450,7 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
       if (closed) return;
       closed = true;
       await commits.close();
+      finished = true;
       checkpoints.stop();
       // Closing would copy into the database what the log holds in memory and perhaps not on disk.
       if (!commits.broken) client.close();
