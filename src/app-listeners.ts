@@ -7,13 +7,13 @@ import { createLazyMcp } from "./app-mcp.ts";
 import type { Seams } from "./app-seams.ts";
 import type { Channels } from "./channels.ts";
 import { consoleFiles } from "./console/files.ts";
-import { AppError } from "./errors.ts";
 import { createGauges } from "./gauges.ts";
 import { type Listener, listen } from "./http/listen.ts";
 import { BODY_CAP, createPublicApp, type PublicSeams } from "./http/public.ts";
 import type { MediaShelf } from "./media.ts";
 import type { MediaUploads } from "./media-uploads.ts";
 import { meteredListener } from "./metered.ts";
+import { simulatedNumber } from "./named-channel.ts";
 import type { Operator } from "./operator.ts";
 import type { createRegistry } from "./prometheus/registry.ts";
 import { createSessions } from "./sessions.ts";
@@ -149,11 +149,7 @@ function openAdmin(
     mcp: mcp.fetch,
     simulator: {
       control: links.simulator,
-      numberOf(channel) {
-        const found = settings().channels[channel];
-        if (found?.provider === "simulator" && found.sender.kind === "number") return found.sender.number;
-        throw new AppError("not_found", `${channel} is no simulated channel.`);
-      },
+      numberOf: (channel) => simulatedNumber(settings(), channel, channels.state),
     },
     allowedHosts: () => settings().admin.allowedHosts,
     tokens,

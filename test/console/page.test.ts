@@ -25,7 +25,17 @@ beforeAll(async () => {
   if (CHROMIUM === undefined) return;
   service = await startService({
     config: {
-      channels: { sms: SMS, codes: { provider: "simulator", from_number: "+15550100002", mode: "signal" } },
+      channels: {
+        sms: SMS,
+        codes: { provider: "simulator", from_number: "+15550100002", mode: "signal" },
+        pool: {
+          provider: "simulator",
+          messaging_service_sid: "MG00000000000000000000000000001234",
+          agent: "parrot",
+          debounce: "0s",
+          allow_all_senders: true,
+        },
+      },
     },
   });
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
@@ -55,7 +65,7 @@ if (CHROMIUM === undefined) {
     await page.goto(`${service.adminUrl}${body.path}`);
     await page.waitForSelector("h1:has-text('Channels')");
     expect(page.url()).not.toContain("sign-in");
-    expect(await page.locator(".card").count()).toBe(2);
+    expect(await page.locator(".card").count()).toBe(3);
   });
 
   test("the pairing code is shown with a picture and a countdown, and a simulated phone is paired with it", async () => {
@@ -102,6 +112,17 @@ if (CHROMIUM === undefined) {
     await page.waitForSelector(".pill:has-text('pending')");
     await service.text("22000", "Your code is 482913", "+15550100002");
     await page.waitForSelector(".signal:has-text('482913')");
+  });
+
+  test("the phone texts a Messaging Service too, and shows what it answers", async () => {
+    const { body } = await service.api("GET", "/channels/pool");
+    await page.click("nav >> text=Phone");
+    await page.selectOption("label:has-text('and text') select", { label: `pool (${body.number})` });
+    await page.fill("[aria-label=Text]", "to the pool");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".thread .outbound:has-text('to the pool')");
+    await page.waitForSelector(".thread .inbound:has-text('to the pool')");
+    expect(await page.locator(".thread li:not(.end)").count()).toBe(2);
   });
 
   test("the tester says whether a sender would get through, and why", async () => {

@@ -777,6 +777,7 @@ describe("the simulator's routes", () => {
     await expectProblem(
       await running.api("POST", "/simulator/inbound", { from: PHONE, channel: "none", body: "x" }),
       404,
+      "channel",
     );
   });
 
