@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import { stdout } from "./output.ts";
+import { print, stdout } from "./output.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -8,13 +8,21 @@ export function completionsVerb(program: Command): void {
     .command("completions")
     .description("print a script that completes commands and options in a shell")
     .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
+    .option("--json", "print the script as JSON")
     .addHelpText(
       "after",
       "\nExamples:\n  sms-agent completions bash > /etc/bash_completion.d/sms-agent\n" +
         "  sms-agent completions zsh > ~/.zfunc/_sms-agent\n" +
         "  sms-agent completions fish > ~/.config/fish/completions/sms-agent.fish",
     )
-    .action((shell: (typeof SHELLS)[number]) => stdout.line(script(shell, wordsOf(program))));
+    .action((shell: (typeof SHELLS)[number], options: { readonly json?: boolean }) =>
+      print(
+        stdout,
+        { shell, script: script(shell, wordsOf(program)) },
+        options.json === true,
+        (value) => value.script,
+      ),
+    );
 }
 
 /** What may follow each command: its subcommands and options. The empty name stands for the program itself. */

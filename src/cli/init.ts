@@ -80,7 +80,7 @@ function write(
   const own = apiUrl === TWILIO_API ? undefined : apiUrl;
   const text = before === undefined ? pointed(newConfig(plan, ports), own) : added(config, before, planned);
   const folder = dirname(config);
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const { name, secret } of secrets) {
     const path = join(folder, name);
     if (existsSync(path) && readFileSync(path, "utf8").trim() !== secret)

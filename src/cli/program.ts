@@ -73,7 +73,19 @@ export async function run(argv: readonly string[]): Promise<number> {
       stderr.line([error.message, ...(error.fix === undefined ? [] : [error.fix])].join("\n"));
       return error.code === "invalid" ? EXIT.usage : EXIT.failed;
     }
-    stderr.line(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    stderr.line(isRefusedBySystem(error) ? `${error.message}\n${PATH_FIX}` : stackOf(error));
     return EXIT.failed;
   }
+}
+
+const PATH_FIX =
+  "See that this is the right path, and that this user may read and write there; data_dir in the config says where the data lie.";
+
+/** What the system says names the path, and its stack tells nobody more. */
+function isRefusedBySystem(error: unknown): error is Error {
+  return error instanceof Error && "syscall" in error && "path" in error;
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

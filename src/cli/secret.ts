@@ -7,7 +7,7 @@ import { environment } from "../config/environment.ts";
 import { giveToOwner } from "../config/owner.ts";
 import { encrypt, loadKey } from "../config/secrets.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { stderr, stdout } from "./output.ts";
+import { print, stderr, stdout } from "./output.ts";
 
 export function secretVerb(program: Command): void {
   program
@@ -19,9 +19,10 @@ export function secretVerb(program: Command): void {
       "encrypt a secret for sms.yaml: reads it from standard input and prints the enc: value; makes " +
         "<data_dir>/secret.key where there is no key yet",
     )
+    .option("--json", "print the value as JSON")
     .addHelpText("after", "\nExample:\n  sms-agent secret encrypt --config sms.yaml < token.txt")
     .action(async function (this: Command) {
-      const { config } = this.optsWithGlobals<{ config: string }>();
+      const { config, json } = this.optsWithGlobals<{ config: string; json?: boolean }>();
       const dataDir = readDataDir(config, environment());
       if (dataDir === undefined)
         throw new CliError(
@@ -32,7 +33,7 @@ export function secretVerb(program: Command): void {
       if (process.stdin.isTTY) stderr.line("Type the secret and end it with Ctrl-D:");
       const secret = (await new Response(Bun.stdin.stream()).text()).replace(/\r?\n$/, "");
       if (secret === "") throw new CliError(EXIT.usage, "Nothing came on standard input.");
-      stdout.line(encrypt(secret, key));
+      print(stdout, { value: encrypt(secret, key) }, json === true, ({ value }) => value);
     });
 }
 

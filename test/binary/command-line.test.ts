@@ -23,7 +23,18 @@ const VERBS = [
   "version",
 ];
 
-const NESTED = ["policy list", "policy check", "messages resend"];
+const NESTED = [
+  "secret encrypt",
+  "messages resend",
+  "policy list",
+  "policy check",
+  "token list",
+  "token create",
+  "token revoke",
+];
+
+/** What prints no data: what runs until it is stopped, asks, or only has verbs of its own. */
+const WITHOUT_JSON = ["serve", "demo", "simulate", "init", "secret", "policy", "token"];
 
 let sandbox: Sandbox;
 let service: ServiceProcess;
@@ -61,7 +72,7 @@ describe("help", () => {
     expect(stdout).toContain("3 cannot reach the service");
   });
 
-  test("of every verb shows an example", async () => {
+  test("of every verb shows an example, and --json where data are printed", async () => {
     const [, stdout] = await run("--help");
     const commands = stdout.slice(stdout.indexOf("\nCommands:\n"), stdout.indexOf("\nExamples:\n"));
     const verbs = [...commands.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "");
@@ -71,6 +82,7 @@ describe("help", () => {
       expect([verb, code, stderr]).toEqual([verb, 0, ""]);
       expect(help).toStartWith(`Usage: sms-agent ${verb}`);
       expect(help.slice(help.search(/\nExamples?:\n/))).toContain(`sms-agent ${verb}`);
+      expect([verb, / --json /.test(help)]).toEqual([verb, !WITHOUT_JSON.includes(verb)]);
     }
   }, 60_000);
 
@@ -137,13 +149,27 @@ describe("what is wrong in a command line ends with exit code 2, says what, and 
     mkdirSync(data);
     if (process.getuid?.() === 0) chownSync(data, 65_534, 65_534);
     sandbox.write("owned.yaml", "data_dir: ./owned\n");
-    const { code, stdout } = await sandbox.run(["secret", "encrypt", "--config", "owned.yaml"], {
-      stdin: { text: "a secret\n" },
-    });
-    expect([code, stdout.slice(0, 7)]).toEqual([0, "enc:v1:"]);
+    const encrypt = async (...more: readonly string[]) => {
+      const args = ["secret", "encrypt", "--config", "owned.yaml", ...more];
+      const { code, stdout } = await sandbox.run(args, { stdin: { text: "a secret\n" } });
+      expect(code).toBe(0);
+      return stdout;
+    };
+    expect(await encrypt()).toMatch(/^enc:v1:\S+\n$/);
+    expect(JSON.parse(await encrypt("--json"))).toEqual({ value: expect.stringMatching(/^enc:v1:\S+$/) });
     const { uid, gid, mode } = statSync(join(data, "secret.key"));
     const folder = statSync(data);
     expect([uid, gid, mode & 0o777]).toEqual([folder.uid, folder.gid, 0o600]);
+  });
+
+  test("a data folder that cannot be is told with its path, not with a stack", async () => {
+    sandbox.write("blocked.yaml", "data_dir: ./blocked.yaml/data\n");
+    for (const verb of ["secret encrypt", "backup copy", "check --data"]) {
+      const args = [...verb.split(" "), "--config", "blocked.yaml"];
+      const { code, stdout, stderr } = await sandbox.run(args, { stdin: { text: "a secret\n" } });
+      expect([verb, code, stdout]).toEqual([verb, 1, ""]);
+      expect(stderr).toMatch(/^ENOTDIR: .*blocked\.yaml\/data.*\n.*data_dir.*\n$/);
+    }
   });
 
   test("simulate takes numbers of SMS and of WhatsApp", async () => {
@@ -318,4 +344,12 @@ test("schema is a JSON Schema that knows every section of the config", async () 
     expect.arrayContaining(["server", "admin", "twilio", "channels", "agents", "limits", "log"]),
   );
   expect(schema.additionalProperties).toBe(false);
+  expect(await run("schema", "--json")).toEqual([0, stdout, ""]);
+});
+
+test("completions are the script alone, or in JSON", async () => {
+  const [code, script] = await run("completions", "bash");
+  expect([code, script.split("\n").at(-2)]).toEqual([0, "complete -o filenames -F _sms_agent sms-agent"]);
+  const [, json] = await run("completions", "bash", "--json");
+  expect(JSON.parse(json)).toEqual({ shell: "bash", script: script.trimEnd() });
 });

@@ -91,6 +91,15 @@ describe("on a fresh machine", () => {
     expect(statSync(config).mode & 0o777).toBe(0o600);
   });
 
+  test("folders that are not there are made for its owner alone", async () => {
+    const nested = join(folder, "new", "dir", "sms.yaml");
+    await init(nested, carrier.url, answers(TWILIO).ask);
+    const modes = [join(folder, "new"), join(folder, "new", "dir"), nested].map(
+      (path) => statSync(path).mode & 0o777,
+    );
+    expect(modes).toEqual([0o700, 0o700, 0o600]);
+  });
+
   test("with a webhook the public address is asked for, and must be https", async () => {
     const { ask, told } = answers({
       ...TWILIO,
