@@ -264,7 +264,11 @@ function effectsOf(
     case "opt_in":
       return [...effects, { kind: "opt_in", ...at }];
     case "more": {
-      const { bodies, rest } = nextParts(decided.held, channel.reply.maxMessages);
+      const atOnce = {
+        messages: channel.reply.maxMessages,
+        segments: seams.settings().limits.segmentsPerReply,
+      };
+      const { bodies, rest } = nextParts(decided.held, atOnce, seams.text);
       return [
         ...effects,
         { kind: "hold", ...at, held: rest, expected: decided.held.id },

@@ -42,13 +42,10 @@ export function compose(
     case "split":
       return { bodies: allWithin(plain, segmentsPerReply, text), held: [], ...tooMuch };
     case "more": {
+      const atOnce: AtOnce = { messages: reply.maxMessages, segments: segmentsPerReply };
       const segments = Math.max(1, Math.floor(segmentsPerReply / reply.maxMessages));
-      const parts = text.split(plain, { hint: MORE_HINT, segments });
-      return {
-        bodies: hintedOnce(parts.slice(0, reply.maxMessages)),
-        held: parts.slice(reply.maxMessages),
-        ...tooMuch,
-      };
+      const { bodies, rest } = nextOf(text.split(plain, { hint: MORE_HINT, segments }), atOnce, text);
+      return { bodies, held: rest, ...tooMuch };
     }
   }
 }
@@ -82,14 +79,39 @@ function allWithin(plain: string, limit: number, text: TextTools): readonly stri
   return [text.truncate(plain, { segments: 1, characters: MAX_BODY })];
 }
 
-/** The next parts of a held reply, and what then remains held. */
+/** The most that one turn, or one `MORE`, may send. */
+export interface AtOnce {
+  readonly messages: number;
+  readonly segments: number;
+}
+
+/**
+ * The next parts of a held reply, and what then remains held. The limits are those of now; the reply may have been
+ * cut under others.
+ */
 export function nextParts(
   held: HeldReply,
-  maxMessages: number,
+  atOnce: AtOnce,
+  text: Pick<TextTools, "segments">,
 ): { readonly bodies: readonly string[]; readonly rest: HeldReply | undefined } {
-  const rest = held.parts.slice(maxMessages);
+  const { bodies, rest } = nextOf(held.parts, atOnce, text);
   return {
-    bodies: hintedOnce(held.parts.slice(0, maxMessages)),
+    bodies,
     rest: rest.length === 0 ? undefined : { id: held.id, parts: rest, expiresAt: held.expiresAt },
   };
+}
+
+/** As many of the parts as may go at once. One always goes, whatever it costs, or the others would never. */
+function nextOf(
+  parts: readonly string[],
+  { messages, segments }: AtOnce,
+  text: Pick<TextTools, "segments">,
+): { readonly bodies: readonly string[]; readonly rest: readonly string[] } {
+  let bodies = parts.slice(0, 1);
+  for (let count = 2; count <= Math.min(messages, parts.length); count++) {
+    const more = hintedOnce(parts.slice(0, count));
+    if (more.reduce((sum, part) => sum + text.segments(part), 0) > segments) break;
+    bodies = [...more];
+  }
+  return { bodies, rest: parts.slice(bodies.length) };
 }

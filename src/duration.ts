@@ -37,6 +37,12 @@ export function formatDuration(ms: number): string {
   return `${whole}ms`;
 }
 
+/** Whole seconds as `120s`, all else as `250ms`: `parseDuration` reads both back. `ms` is not negative. */
+export function secondsText(ms: number): string {
+  const whole = Math.round(ms);
+  return whole % UNIT.s === 0 ? `${whole / UNIT.s}s` : `${whole}ms`;
+}
+
 function inRange(ms: number): ParsedDuration {
   if (Number.isNaN(ms) || ms < 0) return { ok: false, message: "is less than nothing", fix: FORMS };
   if (ms > MAX_DURATION) {

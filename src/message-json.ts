@@ -3,12 +3,8 @@ import type { DeliveryState, Message } from "./message.ts";
 
 /** A message as every door shows it. Absent means not applicable. */
 export function messageJson(message: Message) {
-  const { text, media } = message;
-  return {
-    ...envelopeJson(message, message.state),
-    ...(text === undefined ? {} : { text }),
-    media: media.map(({ url, contentType }) => ({ url, content_type: contentType })),
-  };
+  const { text } = message;
+  return { ...envelopeJson(message, message.state), ...(text === undefined ? {} : { text }) };
 }
 
 /** What is told of a message when it comes to a state: all but what it says, which may hold codes. */
@@ -17,13 +13,14 @@ export function statusJson(message: Message, state: DeliveryState) {
 }
 
 function envelopeJson(message: Message, state: Message["state"]) {
-  const { route, conversationId, turnId, providerSid, segments, policies, error, late } = message;
+  const { media, route, conversationId, turnId, providerSid, segments, policies, error, late } = message;
   return {
     id: message.id,
     channel: message.channel,
     direction: message.direction,
     from: message.from,
     to: message.to,
+    media: media.map(({ url, contentType }) => ({ url, content_type: contentType })),
     state,
     ...(route === undefined ? {} : { route }),
     ...(conversationId === undefined ? {} : { conversation_id: conversationId }),

@@ -12,6 +12,7 @@ export interface SendCommand {
   readonly body?: string;
   readonly mediaUrls?: readonly string[];
   readonly contentSid?: string;
+  /** A JSON object of texts. */
   readonly contentVariables?: string;
   readonly idempotencyKey?: string;
 }
@@ -61,9 +62,25 @@ export function checkSend(command: SendCommand, seams: SendCheckSeams): SendComm
     problems.push({ path: "content_sid", message: "A content SID is HX followed by 32 hexadecimal digits." });
   if (command.contentVariables !== undefined && command.contentSid === undefined)
     problems.push({ path: "content_variables", message: "Goes only with content_sid." });
+  else if (command.contentVariables !== undefined && !isVariables(command.contentVariables))
+    problems.push({
+      path: "content_variables",
+      message: `Write an object whose values are texts, as {"1": "Ann"}, or the same as a JSON string.`,
+    });
   if (problems.length > 0)
     throw new AppError("invalid", "The message cannot be sent as given.", { problems });
   return command;
+}
+
+/** The carrier takes a JSON object, all values of which are texts, and nothing else. */
+function isVariables(json: string): boolean {
+  try {
+    const parsed: unknown = JSON.parse(json);
+    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return false;
+    return Object.values(parsed).every((value) => typeof value === "string");
+  } catch {
+    return false;
+  }
 }
 
 /** A number texts by SMS or by WhatsApp, and reaches only phones there; a Messaging Service may have senders of both. */

@@ -1,5 +1,6 @@
 import type { Category } from "./annotation.ts";
 import { rfc3339 } from "./clock.ts";
+import { secondsText } from "./duration.ts";
 import type { Signal } from "./signal.ts";
 import type { Watch, WatchState } from "./watch.ts";
 
@@ -62,7 +63,7 @@ export interface WatchJson {
   readonly instructions?: string;
   readonly mode: Watch["mode"];
   readonly consume: Watch["consume"];
-  /** As `120s`. */
+  /** As `120s` or `250ms`. */
   readonly backfill: string;
   /** The agent whose turn waits; absent for API, MCP and CLI. */
   readonly agent?: string;
@@ -81,7 +82,7 @@ export function watchJson(watch: Watch): WatchJson {
     ...(from === undefined ? {} : { from: [...from] }),
     mode: watch.mode,
     consume: watch.consume,
-    backfill: `${watch.backfill / 1000}s`,
+    backfill: secondsText(watch.backfill),
     ...(owner.kind === "agent" ? { agent: owner.agent } : {}),
     signals: watch.signals.map(signalJson),
   };

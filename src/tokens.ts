@@ -27,9 +27,12 @@ export interface NewToken {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly channels?: readonly string[];
-  /** Epoch ms. */
-  readonly expiresAt?: number;
+  /** When it ends. */
+  readonly expiry?: TokenExpiry;
 }
+
+/** An instant, epoch ms, or a time from now on, ms. */
+export type TokenExpiry = { readonly at: number } | { readonly in: number };
 
 /** Who a request comes from, and when that ends. */
 export interface Identity {
@@ -136,16 +139,17 @@ export function createTokens(seams: TokensSeams): Tokens {
     },
     async create(wanted, by) {
       demandEverywhere(by, "admin");
-      const { name, expiresAt } = wanted;
-      check(wanted, Object.keys(seams.settings().channels), clock.now());
+      const { name, expiry } = wanted;
+      const now = clock.now();
+      check(wanted, Object.keys(seams.settings().channels), now);
       const secret = PREFIX + base64url(seams.random(SECRET_BYTES));
       const token: StoredToken = {
         id: seams.newId("tok"),
         name,
         scopes: [...new Set(wanted.scopes)],
         ...(wanted.channels === undefined ? {} : { channels: [...new Set(wanted.channels)] }),
-        createdAt: clock.now(),
-        ...(expiresAt === undefined ? {} : { expiresAt }),
+        createdAt: now,
+        ...(expiry === undefined ? {} : { expiresAt: "at" in expiry ? expiry.at : now + expiry.in }),
       };
       await store.addToken(token, seams.digest(secret));
       log.info("token.created", {
@@ -179,7 +183,7 @@ const EXPIRED = new AppError("unauthenticated", "The token has expired.", { fix:
 const REVOKED = new AppError("unauthenticated", "The token was revoked.", { fix: ASK });
 
 /** Throws AppError `invalid` with everything that is wrong. */
-function check({ scopes, channels, expiresAt }: NewToken, known: readonly string[], now: number): void {
+function check({ scopes, channels, expiry }: NewToken, known: readonly string[], now: number): void {
   const problems: Problem[] = [];
   if (scopes.length === 0) problems.push({ path: "scopes", message: "Name at least one." });
   if (channels?.length === 0)
@@ -188,8 +192,13 @@ function check({ scopes, channels, expiresAt }: NewToken, known: readonly string
     if (known.includes(channel)) continue;
     problems.push({ path: `channels.${index}`, message: unknownChannel(channel, known) });
   }
-  if (expiresAt !== undefined && expiresAt <= now)
+  if (expiry !== undefined && "at" in expiry && expiry.at <= now)
     problems.push({ path: "expires_at", message: "This is in the past." });
+  if (expiry !== undefined && "in" in expiry && expiry.in <= 0)
+    problems.push({
+      path: "expires_in",
+      message: "It would have ended already; write a longer time, as 30d.",
+    });
   if (problems.length > 0) throw new AppError("invalid", "The token cannot be made as given.", { problems });
 }
 

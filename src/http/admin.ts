@@ -105,7 +105,7 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
   policyRoutes(api, operatorOf);
   configurationRoutes(api, operatorOf);
   signalRoutes(api, seams.waiting, callerOf);
-  tokenRoutes(api, seams.tokens, seams.clock);
+  tokenRoutes(api, seams.tokens);
   eventRoutes(api, seams.events, seams.clock);
   mediaRoutes(api, seams.media, callerOf);
   simulatorRoutes(api, seams.simulator);

@@ -93,12 +93,9 @@ export function registerMessageTools(server: McpServer, call: McpCall): void {
     },
     ({ channel, direction, address, route, limit = 20, cursor }) =>
       guarded("list_messages", log, async () => {
-        demand(caller, "read");
-        const of = channel ?? (caller.channels === undefined ? undefined : await onlyChannel(call));
-        if (of !== undefined) demand(caller, "read", of);
         const page = await reached.messages({
           limit,
-          ...(of === undefined ? {} : { channel: of }),
+          ...(channel === undefined ? {} : { channel }),
           ...(direction === undefined ? {} : { direction }),
           ...(address === undefined ? {} : { address }),
           ...(route === undefined ? {} : { route }),

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatDuration, MAX_DURATION, parseDuration } from "../../src/duration.ts";
+import { formatDuration, MAX_DURATION, parseDuration, secondsText } from "../../src/duration.ts";
 
 test("durations are whole numbers with a unit, or numbers of seconds", () => {
   const cases: readonly [string | number, number][] = [
@@ -69,4 +69,13 @@ test("a number without end and without a unit is read as quickly as any text", (
     // Were each digit perhaps a number of its own, the first would take most of an hour.
     expect(performance.now() - start).toBeLessThan(200);
   }
+});
+
+test("in seconds, or milliseconds where those are not whole, a duration is read back as it was", () => {
+  expect([0, 120_000, 1_000, 250, 1_500].map(secondsText)).toEqual(["0s", "120s", "1s", "250ms", "1500ms"]);
+  fc.assert(
+    fc.property(fc.nat(MAX_DURATION), (ms) => {
+      expect(parseDuration(secondsText(ms))).toEqual({ ok: true, ms });
+    }),
+  );
 });

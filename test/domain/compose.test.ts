@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { compose, HELD_FOR, nextParts } from "../../src/compose.ts";
 import { createTextTools } from "../../src/text/tools.ts";
 
@@ -25,10 +25,46 @@ test("an answer of 20,000 characters is there as a whole, part by part", () => {
   const parts = [...first.bodies];
   let rest: ReturnType<typeof nextParts>["rest"] = { id: "m", parts: first.held, expiresAt: HELD_FOR };
   while (rest !== undefined) {
-    const next = nextParts(rest, 1);
+    const next = nextParts(rest, { messages: 1, segments: 10 }, text);
     parts.push(...next.bodies);
     rest = next.rest;
   }
   const whole = parts.map((part) => part.replace(/\n\[MORE\?\]$/, "")).join(" ");
   expect(whole).toBe(words);
+});
+
+describe("parts that go out at once", () => {
+  const words = Array.from({ length: 600 }, (_, i) => `word${i}`).join(" ");
+  const cost = (parts: readonly string[]) => parts.reduce((sum, part) => sum + text.segments(part), 0);
+
+  test("cost at most segments_per_reply, also by MORE, however high max_messages is", () => {
+    for (const maxMessages of [1, 2, 3, 4, 10, 100])
+      for (const segments of [1, 2, 3, 5, 10]) {
+        const first = compose(words, { ...REPLY, maxMessages }, segments, text);
+        const sent = [first.bodies];
+        let rest: ReturnType<typeof nextParts>["rest"] = { id: "m", parts: first.held, expiresAt: HELD_FOR };
+        while (rest !== undefined) {
+          const next = nextParts(rest, { messages: maxMessages, segments }, text);
+          sent.push(next.bodies);
+          rest = next.rest;
+        }
+        for (const bodies of sent) {
+          expect(bodies.length).toBeWithin(1, maxMessages + 1);
+          expect(cost(bodies)).toBeLessThanOrEqual(segments);
+          expect(bodies.filter((body) => body.includes("[MORE?]"))).toHaveLength(
+            bodies === sent.at(-1) ? 0 : 1,
+          );
+        }
+        const whole = sent.flat().map((part) => part.replace(/\n\[MORE\?\]$/, ""));
+        expect(whole.join(" ")).toBe(words);
+      }
+  });
+
+  test("go by the limits of now when they were cut under others, one at least", () => {
+    const cut = compose(words, REPLY, 10, text);
+    const [part = ""] = cut.held;
+    expect(text.segments(part)).toBeGreaterThan(3);
+    const held = { id: "m", parts: cut.held, expiresAt: HELD_FOR };
+    expect(nextParts(held, { messages: 10, segments: 3 }, text).bodies).toEqual([part]);
+  });
 });

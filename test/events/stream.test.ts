@@ -57,6 +57,19 @@ describe("the stream of events", () => {
     expect(client.raw()).not.toContain("482913");
   });
 
+  test("tells the media of a delivery, and an empty list where there are none", async () => {
+    const service = await start();
+    const client = await follow(service);
+    const pictures = ["https://example.com/a.png", "https://example.com/b.png"];
+    await service.api("POST", "/messages", { channel: "sms", to: PHONE, body: "look", media_urls: pictures });
+    await client.until(() => types(client).includes("message.status"), "a status");
+    await service.api("POST", "/messages", { channel: "sms", to: PHONE, body: "just text" });
+    const media = () => of(client, "message.status").map(({ body }) => body.data.media);
+    await client.until(() => media().some((list) => JSON.stringify(list) === "[]"), "a status without media");
+    expect(media()[0]).toEqual(pictures.map((url) => ({ url, content_type: expect.any(String) })));
+    expect(media()).not.toContain(undefined);
+  });
+
   test("tells nothing of a denied sender's text, of pairing or of commands", async () => {
     const service = await start();
     const client = await follow(service);

@@ -564,6 +564,23 @@ describe("POST /messages", () => {
     expect((await running.api("GET", "/messages")).body.items).toEqual([]);
   });
 
+  test("takes variables of a template as an object of texts, or as that in JSON, and nothing else", async () => {
+    const running = await start();
+    const post = (content_variables: unknown) =>
+      running.api("POST", "/messages", {
+        channel: "sms",
+        to: PHONE,
+        content_sid: `HX${"0".repeat(32)}`,
+        content_variables,
+      });
+    for (const wrong of ["not json", "", "[]", '["x"]', '"x"', "null", "7", '{"1":2}', '{"1":{"2":"x"}}'])
+      await expectProblem(await post(wrong), 400, "content_variables");
+    for (const wrong of [[], ["x"], { 1: 2 }, null, 7])
+      expect((await post(wrong)).status, JSON.stringify(wrong)).toBe(400);
+    expect((await running.api("GET", "/messages")).body.items).toEqual([]);
+    for (const fine of ['{"1":"Ann"}', { 1: "Ann" }, {}, "{}"]) expect((await post(fine)).status).toBe(202);
+  });
+
   test("refuses a recipient the number cannot reach, by SMS or by WhatsApp", async () => {
     const whatsapp = { ...SMS, from_number: "whatsapp:+15550100009" };
     const running = await start({ config: { channels: { sms: SMS, wa: whatsapp } } });

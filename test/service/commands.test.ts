@@ -206,6 +206,24 @@ describe("a reply that is longer than one text", () => {
     expect(two[1]).toEndWith("[MORE?]");
   });
 
+  test("sends no more segments at once than segments_per_reply, however many messages it may, also by MORE", async () => {
+    const { running, agent } = await start(
+      { reply: { max_messages: 10 } },
+      { config: { limits: { segments_per_reply: 3 } } },
+    );
+    agent.respond(() => LONG);
+    await running.admitted(PHONE, "tell me everything");
+    await replies(running, 3);
+    await running.app.idle();
+    expect(await running.inbox(PHONE)).toHaveLength(4);
+    await running.admitted(PHONE, "MORE");
+    await replies(running, 6);
+    await running.app.idle();
+    const sent = (await running.api("GET", "/messages?direction=outbound&limit=6")).body.items;
+    expect(sent.map(({ segments }: { segments: number }) => segments)).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(await running.inbox(PHONE)).toHaveLength(7);
+  });
+
   test("keeps its held parts over the end of the conversation and over a restart, for a day", async () => {
     const clock = manualClock();
     const { running, agent } = await start({ idle_timeout: "10m" }, { clock });

@@ -193,6 +193,24 @@ describe("/watches", () => {
     expect((await service.api("DELETE", `/watches/${made.body.id}`)).status).toBe(409);
   });
 
+  test("answers the backfill as a duration that can be sent back", async () => {
+    for (const [given, answered] of [
+      ["250ms", "250ms"],
+      [1.5, "1500ms"],
+      ["2m", "120s"],
+      [0, "0s"],
+    ] as const) {
+      const made = await service.api("POST", "/watches", { from: newSender(), backfill: given });
+      expect(made.body.backfill).toBe(answered);
+      const again = await service.api("POST", "/watches", {
+        from: newSender(),
+        backfill: made.body.backfill,
+      });
+      expect([again.status, again.body.backfill]).toEqual([201, answered]);
+      for (const { body } of [made, again]) await service.api("DELETE", `/watches/${body.id}`);
+    }
+  });
+
   test("answers what the backfill found at once", async () => {
     const from = newSender();
     await code(service, "Your code is 191919", from);

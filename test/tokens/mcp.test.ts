@@ -37,6 +37,22 @@ describe("an MCP tool", () => {
     );
   });
 
+  test("lists the messages of a token that is limited to several channels as the route does", async () => {
+    const channels = ["sms", "codes"];
+    const { token } = await makeToken(service, { scopes: ["read"], channels });
+    await code(service, "Your Example code is 775533");
+    await service.api("POST", "/messages", { channel: "sms", to: PHONE, body: "hello" });
+    const idsOf = (items: unknown): unknown[] =>
+      Array.isArray(items) ? items.map((item: { id?: unknown }) => item.id) : [];
+    const route = await as(service, token)("GET", "/messages?limit=20");
+    const tool = await call(token, "list_messages");
+    expect(tool.failed).toBe(false);
+    expect(idsOf(tool.structured?.items)).toEqual(idsOf(route.body.items));
+    expect(new Set(route.body.items.map(({ channel }: { channel: string }) => channel))).toEqual(
+      new Set(channels),
+    );
+  });
+
   test("shares its Idempotency-Keys with the API's routes for the same token, and with no other", async () => {
     const { token: one } = await makeToken(service, { scopes: ["messages:send"] });
     const { token: two } = await makeToken(service, { scopes: ["messages:send"] });

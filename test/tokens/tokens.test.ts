@@ -122,6 +122,27 @@ describe("a token", () => {
     await stream.ended;
   });
 
+  test("that would have ended already is not made, and the field that says so is named", async () => {
+    const service = await start();
+    for (const [field, value] of [
+      ["expires_in", "0s"],
+      ["expires_in", 0],
+      ["expires_in", 0.0001],
+      ["expires_in", "soon"],
+      ["expires_at", "2020-01-01T00:00:00Z"],
+    ] as const) {
+      const wanted = { name: "x", scopes: [], [field]: value };
+      const { status, body } = await service.api("POST", "/tokens", wanted);
+      expect(status).toBe(400);
+      expect(body.errors.map(({ path }: { path: string }) => path)).toContain(field);
+    }
+    const both = { name: "x", scopes: [], expires_in: "0s" };
+    expect((await service.api("POST", "/tokens", both)).body.errors).toMatchObject([
+      { path: "scopes" },
+      { path: "expires_in" },
+    ]);
+  });
+
   test("tells when it was last used, to the minute", async () => {
     const clock = manualClock();
     const service = await start({ clock });

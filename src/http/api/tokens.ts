@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { type Clock, rfc3339 } from "../../clock.ts";
+import { rfc3339 } from "../../clock.ts";
 import { parseDuration } from "../../duration.ts";
 import { AppError } from "../../errors.ts";
 import { SCOPES } from "../../token.ts";
 import type { StoredToken } from "../../token-store.ts";
-import type { Tokens } from "../../tokens.ts";
+import type { TokenExpiry, Tokens } from "../../tokens.ts";
 import { callerOf } from "../guard.ts";
 import { listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
@@ -47,7 +47,7 @@ const newToken = z
   .openapi("NewToken");
 
 /** API tokens: the list, making one, revoking one. */
-export function tokenRoutes(api: OpenAPIHono, tokens: Tokens, clock: Clock): void {
+export function tokenRoutes(api: OpenAPIHono, tokens: Tokens): void {
   api.openapi(
     createRoute({
       method: "get",
@@ -74,13 +74,13 @@ export function tokenRoutes(api: OpenAPIHono, tokens: Tokens, clock: Clock): voi
     }),
     async (c) => {
       const { name, scopes, channels, expires_at, expires_in } = c.req.valid("json");
-      const expiresAt = expiryOf(expires_at, expires_in, clock.now());
+      const expiry = expiryOf(expires_at, expires_in);
       const { token, secret } = await tokens.create(
         {
           name,
           scopes,
           ...(channels === undefined ? {} : { channels }),
-          ...(expiresAt === undefined ? {} : { expiresAt }),
+          ...(expiry === undefined ? {} : { expiry }),
         },
         callerOf(c),
       );
@@ -102,20 +102,16 @@ export function tokenRoutes(api: OpenAPIHono, tokens: Tokens, clock: Clock): voi
   );
 }
 
-function expiryOf(
-  at: string | undefined,
-  within: string | number | undefined,
-  now: number,
-): number | undefined {
+function expiryOf(at: string | undefined, within: string | number | undefined): TokenExpiry | undefined {
   if (at === undefined && within === undefined) return undefined;
   const wrong = (path: string, message: string) =>
     new AppError("invalid", "The token cannot be made as given.", { problems: [{ path, message }] });
   if (at !== undefined && within !== undefined)
     throw wrong("expires_in", "Write expires_at or expires_in, not both.");
-  if (within === undefined) return Date.parse(at ?? "");
+  if (within === undefined) return { at: Date.parse(at ?? "") };
   const duration = parseDuration(within);
   if (!duration.ok) throw wrong("expires_in", `It ${duration.message}; ${duration.fix}.`);
-  return now + duration.ms;
+  return { in: duration.ms };
 }
 
 function tokenJson({ id, name, scopes, channels, createdAt, expiresAt, lastUsedAt }: StoredToken) {
