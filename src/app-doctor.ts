@@ -77,6 +77,6 @@ function namedTools(settings: Settings): readonly NamedTool[] {
 }
 
 /** What no text can reach need not work yet: `sms.example.yaml` has such an agent. */
-function unused(finding: Finding): Finding {
+function unused(finding: Exclude<Finding, { readonly status: "ok" }>): Finding {
   return { ...finding, status: "warn", detail: `${finding.detail} (no channel and no schedule uses it)` };
 }

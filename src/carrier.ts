@@ -29,6 +29,12 @@ export interface Carrier {
   fetchMedia(url: string, maxBytes: number, signal: AbortSignal): Promise<MediaOutcome>;
 }
 
+/** Something that works but will surprise, and what a person can do about it: two sentences. */
+export interface Warning {
+  readonly detail: string;
+  readonly fix: string;
+}
+
 export interface ConnectRequest {
   /** Our inbound webhook, absent with `inbound: poll | none`. */
   readonly webhookUrl?: string;
@@ -41,8 +47,7 @@ export type ConnectOutcome =
       readonly kind: "ready";
       /** E.164 numbers (with `whatsapp:` where that is the channel's form) texts may be sent to, for pairing. */
       readonly numbers: readonly string[];
-      /** Things that work but will surprise; for the log and the console. */
-      readonly warnings: readonly string[];
+      readonly warnings: readonly Warning[];
     }
   /** Needs a person. */
   | { readonly kind: "failed"; readonly reason: string; readonly fix: string }

@@ -65,8 +65,8 @@ export function createChannelConnection(
       case "ready": {
         failures = 0;
         link = { link: "up", numbers: outcome.numbers, warnings: outcome.warnings };
-        for (const warning of outcome.warnings)
-          log.warn("channel.warning", { channel, reason: redactNumbers(warning) });
+        for (const { detail, fix } of outcome.warnings)
+          log.warn("channel.warning", { channel, reason: redactNumbers(detail), fix: redactNumbers(fix) });
         await onOutcome();
         if (signal.aborted) return;
         onChange();

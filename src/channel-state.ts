@@ -1,3 +1,4 @@
+import type { Warning } from "./carrier.ts";
 import { type ChannelState, channelNumber, needsPairing } from "./channel.ts";
 import type { Pairing } from "./pairing.ts";
 import type { ChannelSettings } from "./settings.ts";
@@ -9,7 +10,7 @@ export interface ChannelLink {
   readonly reason?: string;
   readonly fix?: string;
   readonly numbers: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 /** Where a channel is in its life, in words a person can act on. */

@@ -1,3 +1,4 @@
+import type { Warning } from "./carrier.ts";
 import { API_AGENT, type PolicyChannel } from "./policy.ts";
 import type { ChannelSettings } from "./settings.ts";
 
@@ -14,7 +15,7 @@ export interface ChannelState {
   readonly fix?: string;
   /** Numbers that reach the channel, known once connected; the first is shown for pairing. */
   readonly numbers: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 /** The number a person texts: the configured one, or a service's first one once that is known. */

@@ -1,13 +1,15 @@
 import type { ConnectOutcome } from "./carrier.ts";
 
 /** One thing that was probed, and what a person can do about it. For `doctor` and the test of a channel. */
-export interface Finding {
+export type Finding =
+  | (Found & { readonly status: "ok"; readonly fix?: string })
+  /** `warn`: it works, and will surprise. */
+  | (Found & { readonly status: "warn" | "fail"; readonly fix: string });
+
+interface Found {
   /** What was looked at: `channel sms`, `agent assistant`, `disk`. */
   readonly name: string;
-  /** `warn`: it works, and will surprise. */
-  readonly status: "ok" | "warn" | "fail";
   readonly detail: string;
-  readonly fix?: string;
 }
 
 /** What a look at a channel's carrier found, in findings: one for the channel, one for each surprise. */
@@ -19,7 +21,7 @@ export function carrierFindings(name: string, outcome: ConnectOutcome): readonly
     case "ready":
       return [
         { name, status: "ok", detail: `the carrier has ${outcome.numbers.join(", ")}` },
-        ...outcome.warnings.map((detail) => ({ name, status: "warn" as const, detail })),
+        ...outcome.warnings.map((warning) => ({ name, status: "warn" as const, ...warning })),
       ];
   }
 }

@@ -167,12 +167,11 @@ export function createOperator(seams: OperatorSeams): Operator {
       settingsOf(id);
       const name = `channel ${id}`;
       const { status, reason, fix } = channels.state(id);
-      const now: Finding = {
-        name,
-        status: status === "connected" || status === "pairing" ? "ok" : "warn",
-        detail: reason === undefined ? `it is ${status}` : `it is ${status}: ${reason}`,
-        ...(fix === undefined ? {} : { fix }),
-      };
+      const detail = reason === undefined ? `it is ${status}` : `it is ${status}: ${reason}`;
+      const now: Finding =
+        status === "connected" || status === "pairing"
+          ? { name, status: "ok", detail, ...(fix === undefined ? {} : { fix }) }
+          : { name, status: "warn", detail, fix: fix ?? "See the log." };
       const outcome = await seams.probe(id);
       return outcome === undefined ? [now] : [now, ...carrierFindings(name, outcome)];
     },

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import type { Finding } from "../finding.ts";
-import type { AgentSettings, CommandAgent, HttpAgent, LlmAgent } from "../settings.ts";
+import type { AgentSettings, CommandAgent, HttpAgent, LlmAgent, McpServerSettings } from "../settings.ts";
 import { errorCode } from "./exchange.ts";
 import { createMcpServer } from "./mcp/server.ts";
 import { ANTHROPIC_URL, OPENAI_URL } from "./model.ts";
@@ -29,7 +29,9 @@ export async function probeAgent(
       return [
         await probeModel(name, settings, seams, signal),
         ...(await Promise.all(
-          Object.keys(settings.mcpServers).map((server) => probeServer(settings, server, seams, signal)),
+          Object.entries(settings.mcpServers).map(([server, reached]) =>
+            probeServer(settings.id, server, reached, seams, signal),
+          ),
         )),
       ];
   }
@@ -137,14 +139,13 @@ async function probeModel(
 }
 
 async function probeServer(
-  { id, mcpServers }: LlmAgent,
+  id: string,
   server: string,
+  settings: McpServerSettings,
   seams: AgentSeams,
   signal: AbortSignal,
 ): Promise<Finding> {
   const name = `agent ${id}: MCP server ${server}`;
-  const settings = mcpServers[server];
-  if (settings === undefined) return { name, status: "fail", detail: "it is not configured" };
   const mcp = createMcpServer(id, server, settings, seams);
   try {
     const tools = await mcp.tools(MCP_TIME, signal);

@@ -17,7 +17,7 @@ export const channel = z.looseObject({
   status: z.string(),
   reason: z.string().optional(),
   fix: z.string().optional(),
-  warnings: z.array(z.string()).optional(),
+  warnings: z.array(z.looseObject({ detail: z.string(), fix: z.string() })).optional(),
   paired_addresses: z.number(),
   pairing: pairing.optional(),
 });

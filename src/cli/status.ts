@@ -39,6 +39,6 @@ function describe(item: Channel): string {
   ];
   if (item.reason !== undefined) lines.push(`    ${item.reason}`);
   if (item.fix !== undefined) lines.push(`    ${item.fix}`);
-  for (const warning of item.warnings ?? []) lines.push(`    warning: ${warning}`);
+  for (const { detail, fix } of item.warnings ?? []) lines.push(`    warning: ${detail}`, `    ${fix}`);
   return lines.join("\n");
 }

@@ -34,7 +34,7 @@ export const channelSchema = z
     status: z.enum(["disabled", "connecting", "pairing", "connected", "reconnecting", "failed"]),
     reason: z.string().optional(),
     fix: z.string().optional(),
-    warnings: z.array(z.string()).optional(),
+    warnings: z.array(z.object({ detail: z.string(), fix: z.string() })).optional(),
     paired_addresses: z.int(),
     pairing: pairingSchema.optional(),
   })

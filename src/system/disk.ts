@@ -17,7 +17,12 @@ export function checkDisk(dataDir: string): Finding {
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     if (code === "ENOENT")
-      return { name, status: "warn", detail: `${dataDir} is not there yet; the first start makes it` };
+      return {
+        name,
+        status: "warn",
+        detail: `${dataDir} is not there yet; the first start makes it`,
+        fix: "Start the service with sms-agent serve, or correct data_dir if the data lie elsewhere.",
+      };
     return {
       name,
       status: "fail",

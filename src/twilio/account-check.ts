@@ -70,7 +70,12 @@ export async function checkClock(
     });
     const theirs = Date.parse(response.headers.get("date") ?? "");
     if (Number.isNaN(theirs))
-      return { name, status: "warn", detail: "the carrier does not say what time it is" };
+      return {
+        name,
+        status: "warn",
+        detail: "the carrier does not say what time it is",
+        fix: "Compare the clock with another one; timedatectl set-ntp true keeps it right.",
+      };
     const skew = Math.round((before + clock.now()) / 2) - theirs;
     // The header counts whole seconds.
     if (Math.abs(skew) <= SKEW) return { name, status: "ok", detail: `within a minute of the carrier's` };

@@ -1,5 +1,5 @@
 import { isE164, redactAddress } from "../address.ts";
-import type { ConnectOutcome, ConnectRequest } from "../carrier.ts";
+import type { ConnectOutcome, ConnectRequest, Warning } from "../carrier.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Sender, TwilioAccount } from "../settings.ts";
@@ -96,7 +96,10 @@ async function connectNumber(
     [number],
     [
       ...settled.value,
-      `${number} is in the Messaging Service ${interceptor.sid}, which sends its texts to ${shownUrl(there)} and not to the number's webhook. Set the service's Integration to "Defer to sender's webhook" in the console.`,
+      {
+        detail: `${number} is in the Messaging Service ${interceptor.sid}, which sends its texts to ${shownUrl(there)} and not to the number's webhook.`,
+        fix: `Set the service's Integration to "Defer to sender's webhook" in the console.`,
+      },
     ],
   );
 }
@@ -118,7 +121,10 @@ async function connectWhatsApp(
   return ready(
     [number],
     [
-      `The webhook of a WhatsApp sender can only be set in the console: Messaging > Senders > WhatsApp senders (or the sandbox's settings), "When a message comes in": ${shownUrl(request.webhookUrl)} (HTTP POST).`,
+      {
+        detail: "The webhook of a WhatsApp sender can only be set in the console, and not be seen from here.",
+        fix: `See that it is ${shownUrl(request.webhookUrl)} (HTTP POST): Messaging > Senders > WhatsApp senders (or the sandbox's settings), "When a message comes in".`,
+      },
     ],
   );
 }
@@ -166,19 +172,23 @@ async function settleMembers(
   request: ConnectRequest,
   signal: AbortSignal,
 ): Promise<Found | Trouble> {
-  const warnings: string[] = [];
+  const warnings: Warning[] = [];
   for (const { address, kind } of members) {
     if (kind !== "number" || !isE164(address)) {
       if (request.webhookUrl !== undefined)
-        warnings.push(
-          `The webhook of ${address} can only be set in the console: ${shownUrl(request.webhookUrl)} (HTTP POST).`,
-        );
+        warnings.push({
+          detail: `The webhook of ${address} can only be set in the console, and not be seen from here.`,
+          fix: `See there, at that sender, that it is ${shownUrl(request.webhookUrl)} (HTTP POST).`,
+        });
       continue;
     }
     const found = await findNumber(seams, address, signal);
     if (found.kind !== "ok") return trouble(found, "look up a number of the Messaging Service");
     if (found.value === undefined) {
-      warnings.push(`${address} is in the Messaging Service but not in the account's list of numbers.`);
+      warnings.push({
+        detail: `${address} is in the Messaging Service but not in the account's list of numbers, so its webhook was not looked at.`,
+        fix: "Compare the service's sender pool with Phone Numbers > Active numbers in the console, and take out of the pool what this account does not have.",
+      });
       continue;
     }
     const settled = await settleNumber(seams, found.value, request, signal);
@@ -199,7 +209,7 @@ function dropped(sid: string): Trouble {
   };
 }
 
-function ready(numbers: readonly string[], warnings: readonly string[]): Found {
+function ready(numbers: readonly string[], warnings: readonly Warning[]): Found {
   return { kind: "ready", numbers, warnings };
 }
 

@@ -1,5 +1,5 @@
 import { redactAddress } from "../address.ts";
-import type { ConnectRequest } from "../carrier.ts";
+import type { ConnectRequest, Warning } from "../carrier.ts";
 import type { RestResult } from "./answer.ts";
 import type { ConnectSeams } from "./connect.ts";
 import { registeredUrl, sameWebhook, shownUrl } from "./inbound-url.ts";
@@ -43,7 +43,7 @@ export async function settleNumber(
   row: NumberRow,
   request: ConnectRequest,
   signal: AbortSignal,
-): Promise<RestResult<readonly string[]>> {
+): Promise<RestResult<readonly Warning[]>> {
   const { webhookUrl } = request;
   if (webhookUrl === undefined) return { kind: "ok", value: seams.inbound === "poll" ? othersOf(row) : [] };
   if (!request.register)
@@ -79,26 +79,29 @@ function changesOf(row: NumberRow, webhookUrl: string): FormFields {
 }
 
 /** What keeps texts to this number from our webhook. */
-function differences(row: NumberRow, webhookUrl: string, otherwise: string): readonly string[] {
-  const warnings: string[] = [];
+function differences(row: NumberRow, webhookUrl: string, otherwise: string): readonly Warning[] {
+  const warnings: Warning[] = [];
   const number = row.phone_number;
   if (row.sms_application_sid !== "")
-    warnings.push(
-      `${number} has the application ${row.sms_application_sid}: Twilio sends its texts there and ignores the webhook. Remove it in the console (${otherwise}).`,
-    );
+    warnings.push({
+      detail: `${number} has the application ${row.sms_application_sid}: Twilio sends its texts there and ignores the webhook.`,
+      fix: `Remove it in the console (${otherwise}).`,
+    });
   if (!sameWebhook(row.sms_url, webhookUrl))
-    warnings.push(
-      `Texts to ${number} go to ${row.sms_url === "" ? "nobody" : shownUrl(row.sms_url)}. Set "A message comes in" to ${shownUrl(webhookUrl)} (HTTP POST) in the console (${otherwise}).`,
-    );
+    warnings.push({
+      detail: `Texts to ${number} go to ${row.sms_url === "" ? "nobody" : shownUrl(row.sms_url)}.`,
+      fix: `Set "A message comes in" to ${shownUrl(webhookUrl)} (HTTP POST) in the console (${otherwise}).`,
+    });
   else if (row.sms_method !== "" && row.sms_method.toUpperCase() !== "POST")
-    warnings.push(
-      `The webhook of ${number} is called with ${row.sms_method}. Set it to HTTP POST in the console (${otherwise}).`,
-    );
+    warnings.push({
+      detail: `The webhook of ${number} is called with ${row.sms_method}.`,
+      fix: `Set it to HTTP POST in the console (${otherwise}).`,
+    });
   return warnings;
 }
 
 /** Who else gets, and may answer, the texts that we poll. */
-function othersOf(row: NumberRow): readonly string[] {
+function othersOf(row: NumberRow): readonly Warning[] {
   const other =
     row.sms_application_sid !== ""
       ? `the application ${row.sms_application_sid}`
@@ -107,6 +110,9 @@ function othersOf(row: NumberRow): readonly string[] {
         : undefined;
   if (other === undefined) return [];
   return [
-    `Texts to ${row.phone_number} also go to ${other}, which may answer them. Clear the number's webhook in the console if it should not.`,
+    {
+      detail: `Texts to ${row.phone_number} also go to ${other}, which may answer them.`,
+      fix: "Clear the number's webhook in the console if it should not.",
+    },
   ];
 }

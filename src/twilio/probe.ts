@@ -1,10 +1,11 @@
+import type { Warning } from "../carrier.ts";
 import type { Clock } from "../clock.ts";
 import { networkFailure } from "./network.ts";
 import type { Fetch } from "./rest.ts";
 
 /** What a look at our own public URL found. */
 export type ProbeOutcome =
-  | { readonly kind: "answers"; readonly warnings: readonly string[] }
+  | { readonly kind: "answers"; readonly warnings: readonly Warning[] }
   | { readonly kind: "silent"; readonly reason: string; readonly fix: string };
 
 export interface ProbeSeams {
@@ -98,7 +99,10 @@ function judge(response: Response, shown: string): ProbeOutcome {
     return {
       kind: "answers",
       warnings: [
-        `${shown} answers ${status} instead of 200: a login page, a redirect or another server may stand in the way of Twilio's webhooks.`,
+        {
+          detail: `${shown} answers ${status} instead of 200: a login page, a redirect or another server may stand in the way of Twilio's webhooks.`,
+          fix: "Let the proxy or tunnel pass /healthz and /webhooks/ on to server.listen as they are, with no login and no redirect before them, or correct server.public_url.",
+        },
       ],
     };
   return { kind: "answers", warnings: [] };

@@ -1,4 +1,4 @@
-import type { ConnectRequest } from "../carrier.ts";
+import type { ConnectRequest, Warning } from "../carrier.ts";
 import type { TwilioAccount } from "../settings.ts";
 import type { RestResult } from "./answer.ts";
 import type { ConnectSeams } from "./connect.ts";
@@ -95,7 +95,7 @@ export async function settleService(
   service: ServiceRow,
   request: ConnectRequest,
   signal: AbortSignal,
-): Promise<RestResult<readonly string[]>> {
+): Promise<RestResult<readonly Warning[]>> {
   const { webhookUrl } = request;
   if (webhookUrl === undefined)
     return { kind: "ok", value: seams.inbound === "poll" ? othersOf(service) : [] };
@@ -127,23 +127,32 @@ function changesOf(service: ServiceRow, webhookUrl: string): FormFields {
   return fields.filter(([, want, have]) => want !== have).map(([name, want]) => [name, want]);
 }
 
-function differences(service: ServiceRow, webhookUrl: string, otherwise: string): readonly string[] {
+function differences(service: ServiceRow, webhookUrl: string, otherwise: string): readonly Warning[] {
   const { sid, inbound_request_url: url, inbound_method: method } = service;
   if (!sameWebhook(url, webhookUrl))
     return [
-      `Texts to the Messaging Service ${sid} go to ${url === "" ? "nobody" : shownUrl(url)}. Set its request URL to ${shownUrl(webhookUrl)} (HTTP POST) in the console under Integration (${otherwise}).`,
+      {
+        detail: `Texts to the Messaging Service ${sid} go to ${url === "" ? "nobody" : shownUrl(url)}.`,
+        fix: `Set its request URL to ${shownUrl(webhookUrl)} (HTTP POST) in the console under Integration (${otherwise}).`,
+      },
     ];
   if (method !== "" && method.toUpperCase() !== "POST")
     return [
-      `The Messaging Service ${sid} calls the webhook with ${method}. Set it to HTTP POST in the console under Integration (${otherwise}).`,
+      {
+        detail: `The Messaging Service ${sid} calls the webhook with ${method}.`,
+        fix: `Set it to HTTP POST in the console under Integration (${otherwise}).`,
+      },
     ];
   return [];
 }
 
-function othersOf(service: ServiceRow): readonly string[] {
+function othersOf(service: ServiceRow): readonly Warning[] {
   if (service.inbound_request_url === "") return [];
   return [
-    `Texts to the Messaging Service ${service.sid} also go to ${shownUrl(service.inbound_request_url)}, which may answer them. Clear its request URL in the console if it should not.`,
+    {
+      detail: `Texts to the Messaging Service ${service.sid} also go to ${shownUrl(service.inbound_request_url)}, which may answer them.`,
+      fix: "Clear its request URL in the console if it should not.",
+    },
   ];
 }
 

@@ -64,6 +64,30 @@ test("doctor says what is wrong, with a fix, and fails", async () => {
   expect(await carrier.webhookOf("+15550100001")).toBeUndefined();
 }, 60_000);
 
+test("each line of doctor that warns or fails says what to do", async () => {
+  sandbox.write("sms.yaml", twilioConfig(carrier, ports, { channel: "register_webhook: false" }));
+  const probed = async () => {
+    const { stdout } = await sandbox.run(["doctor", "--json"]);
+    const { findings } = JSON.parse(stdout) as { findings: readonly unknown[] };
+    const troubles = findings.filter((finding) => field(finding, "status") !== "ok");
+    for (const trouble of troubles)
+      expect([trouble, field(trouble, "fix").length > 10]).toEqual([trouble, true]);
+    return troubles.map((trouble) => `${field(trouble, "name")}: ${field(trouble, "detail")}`);
+  };
+  // Before the first start there is no data folder; after it, nobody has set the webhook.
+  expect(await probed()).toContainEqual(expect.stringMatching(/^disk: .* is not there yet/));
+  const service = await startService(sandbox, ports);
+  await service.status("pairing");
+  expect(await probed()).toContain("channel sms: Texts to +15550100001 go to nobody.");
+  const { stdout } = await sandbox.run(["doctor"]);
+  const hook = `${service.publicUrl}/webhooks/twilio/sms`;
+  expect(stdout).toContain(
+    `warn  channel sms: Texts to +15550100001 go to nobody.\n      Set "A message comes in" to ${hook} (HTTP POST)`,
+  );
+  const status = await sandbox.run(["status"]);
+  expect(status.stdout).toContain(`    warning: Texts to +15550100001 go to nobody.\n    Set "A message`);
+}, 60_000);
+
 test("doctor warns of an agent that cannot be reached and that nothing uses", async () => {
   const idle = "agents:\n  idle: { type: http, url: http://127.0.0.1:1/ }\n";
   sandbox.write("sms.yaml", twilioConfig(carrier, ports).replace("agents:\n", idle));

@@ -34,7 +34,14 @@ test("a webhook that somebody else took over is found by the test, and left as i
   const before = await restOf(carrier, "IncomingPhoneNumbers.json");
   const { body } = await service.api("POST", "/channels/sms/test");
   const warnings = body.findings.filter(({ status }: { status: string }) => status === "warn");
-  expect(JSON.stringify(warnings)).toContain("/webhooks/twilio/sms");
+  expect(warnings).toEqual([
+    {
+      name: "channel sms",
+      status: "warn",
+      detail: "Texts to +15550100001 go to nobody.",
+      fix: expect.stringContaining(`${front.url}/webhooks/twilio/sms (HTTP POST) in the console`),
+    },
+  ]);
   expect(await restOf(carrier, "IncomingPhoneNumbers.json")).toEqual(before);
 });
 

@@ -95,7 +95,12 @@ describe("connecting a channel", () => {
     expect((await numberRow(outside)).sms_url).toBe("");
     const shown = await channel(running);
     expect(shown.status).toBe("connected");
-    expect(shown.warnings.join(" ")).toContain(`${front.url}/webhooks/twilio/sms`);
+    expect(shown.warnings).toMatchObject([
+      {
+        detail: expect.stringContaining("go to nobody"),
+        fix: expect.stringContaining(`${front.url}/webhooks/twilio/sms`),
+      },
+    ]);
   });
 
   test("fails for a number that is not in the account, with what to do", async () => {
@@ -340,7 +345,9 @@ describe("WhatsApp", () => {
       outside,
       channels: { sms: { ...TWILIO_SMS, from_number: number } },
     });
-    expect((await channel(running)).warnings.join(" ")).toContain("console");
+    expect((await channel(running)).warnings).toMatchObject([
+      { detail: expect.stringContaining("console"), fix: expect.stringContaining("WhatsApp senders") },
+    ]);
     // What the warning asks the operator to do.
     const row = await numberRow(outside);
     await fetch(`${outside.url}/2010-04-01/Accounts/${ACCOUNT_SID}/IncomingPhoneNumbers/${row.sid}.json`, {
@@ -386,6 +393,6 @@ test("the public URL is asked under its own name and never by a redirect", async
     }),
   );
   const shown = await channel(service);
-  expect(shown.warnings.join(" ")).toContain("302");
+  expect(shown.warnings).toMatchObject([{ detail: expect.stringContaining("302") }]);
   await front.stop(true);
 });

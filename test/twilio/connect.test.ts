@@ -227,9 +227,11 @@ describe("connecting a number", () => {
     const outcome = await connect(channel(server.url), { webhookUrl: HOOK, register: false });
     if (outcome.kind !== "ready") throw new Error(outcome.kind);
     expect(outcome.warnings).toHaveLength(2);
-    expect(outcome.warnings.join("\n")).toContain("application AP7");
-    expect(outcome.warnings.join("\n")).toContain(`Set "A message comes in" to ${HOOK}`);
-    expect(outcome.warnings.join("\n")).not.toContain("secret");
+    expect(outcome.warnings).toMatchObject([
+      { detail: expect.stringContaining("application AP7"), fix: expect.stringContaining("Remove it") },
+      { fix: expect.stringContaining(`Set "A message comes in" to ${HOOK}`) },
+    ]);
+    expect(JSON.stringify(outcome.warnings)).not.toContain("secret");
     expect(server.requests.filter(({ method }) => method === "POST")).toHaveLength(0);
   });
 
@@ -239,13 +241,21 @@ describe("connecting a number", () => {
     expect(outcome).toEqual({ kind: "ready", numbers: [NUMBER], warnings: [] });
     using get = twilio([numberRow({ sms_url: HOOK, sms_method: "GET" })]);
     const warned = await connect(channel(get.url), { webhookUrl: HOOK, register: false });
-    expect(warned).toMatchObject({ warnings: [expect.stringContaining("HTTP POST")] });
+    expect(warned).toMatchObject({ warnings: [{ fix: expect.stringContaining("HTTP POST") }] });
   });
 
   test("for polling only checks, and tells who else gets the texts", async () => {
     using server = twilio([numberRow({ sms_url: "https://demo.twilio.com/welcome/sms/reply/" })]);
     const polled = await connect(channel(server.url, { inbound: "poll" }));
-    expect(polled).toMatchObject({ kind: "ready", warnings: [expect.stringContaining("demo.twilio.com")] });
+    expect(polled).toMatchObject({
+      kind: "ready",
+      warnings: [
+        {
+          detail: expect.stringContaining("demo.twilio.com"),
+          fix: expect.stringContaining("Clear the number's"),
+        },
+      ],
+    });
     const sendOnly = await connect(channel(server.url, { inbound: "none" }));
     expect(sendOnly).toEqual({ kind: "ready", numbers: [NUMBER], warnings: [] });
     expect(server.requests.filter(({ method }) => method === "POST")).toHaveLength(0);
@@ -261,7 +271,12 @@ describe("a number in a Messaging Service", () => {
     const outcome = await connect(channel(server.url), { webhookUrl: HOOK });
     expect(outcome).toMatchObject({
       kind: "ready",
-      warnings: [expect.stringContaining("https://other.example/in")],
+      warnings: [
+        {
+          detail: expect.stringContaining("https://other.example/in"),
+          fix: expect.stringContaining("Defer to sender's webhook"),
+        },
+      ],
     });
     expect(server.of("POST", SERVICE_PATH)).toHaveLength(0);
   });
@@ -368,7 +383,9 @@ describe("connecting a Messaging Service", () => {
     );
     expect(await connect(settings(other.url), { webhookUrl: HOOK, register: false })).toMatchObject({
       kind: "ready",
-      warnings: [expect.stringContaining("https://other.example/")],
+      warnings: [
+        { detail: expect.stringContaining("https://other.example/"), fix: expect.stringContaining(HOOK) },
+      ],
     });
     using dropping = twilio([], [{ row: serviceRow(), members }]);
     expect(await connect(settings(dropping.url), { webhookUrl: HOOK, register: false })).toMatchObject({
@@ -402,7 +419,7 @@ describe("connecting a WhatsApp sender", () => {
     using server = scripted(() => Response.json({ messages: [], next_page_uri: null }));
     const outcome = await connect(channel(server.url, { sender }), { webhookUrl: HOOK });
     expect(outcome).toMatchObject({ kind: "ready", numbers: [`whatsapp:${NUMBER}`] });
-    expect(outcome).toMatchObject({ warnings: [expect.stringContaining(HOOK)] });
+    expect(outcome).toMatchObject({ warnings: [{ fix: expect.stringContaining(HOOK) }] });
     expect(server.requests.every(({ method }) => method === "GET")).toBe(true);
   });
 
@@ -437,7 +454,12 @@ describe("the public URL", () => {
       expect(await probed(() => new Response("", { status, headers: { location: "/login" } }))).toMatchObject(
         {
           kind: "ready",
-          warnings: [expect.stringContaining(`answers ${status}`)],
+          warnings: [
+            {
+              detail: expect.stringContaining(`answers ${status}`),
+              fix: expect.stringContaining("server.public_url"),
+            },
+          ],
         },
       );
   });

@@ -16,7 +16,7 @@ export interface Channel {
   readonly status: "disabled" | "connecting" | "pairing" | "connected" | "reconnecting" | "failed";
   readonly reason?: string;
   readonly fix?: string;
-  readonly warnings?: readonly string[];
+  readonly warnings?: readonly { readonly detail: string; readonly fix: string }[];
   readonly paired_addresses: number;
   readonly pairing?: Pairing;
 }

@@ -43,9 +43,9 @@ function ChannelCard({ channel, changed }: { readonly channel: Channel; readonly
           {channel.reason} {channel.fix}
         </p>
       )}
-      {channel.warnings?.map((warning) => (
-        <p class="note" key={warning}>
-          {warning}
+      {channel.warnings?.map(({ detail, fix }) => (
+        <p class="note" key={detail}>
+          {detail} {fix}
         </p>
       ))}
       <div class="row">
