@@ -22,8 +22,12 @@ import { createTokens } from "./tokens.ts";
 import { createWebhookReader } from "./twilio/reader.ts";
 import type { Waiting } from "./waiting.ts";
 
-/** Media uploads are the largest thing the operator's listener takes, bytes. */
-const ADMIN_BODY = 8 * 1024 * 1024;
+/**
+ * The operator's listener hands over every body, whatever its length: its routes refuse one that is announced too large
+ * before any of it is read, and stop reading at their cap where nothing is announced. What nobody reads, the runtime
+ * throws away as it comes. Its own refusal would have no problem document.
+ */
+const ADMIN_BODY = Number.MAX_SAFE_INTEGER;
 
 /** What the two listeners answer with. */
 export interface ListenerParts {

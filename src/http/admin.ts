@@ -30,6 +30,7 @@ import { type ConsoleFile, consoleRoutes } from "./console.ts";
 import { callerOf, callersOnly, clientNoted, type OperatorOf, plainData, sameOriginOnly } from "./guard.ts";
 import { methodsAt } from "./methods.ts";
 import { onInvalid, problemResponse, refusalResponse, wrongMethod } from "./problem.ts";
+import { knownQueriesOnly } from "./queries.ts";
 import { sessionOf, sessionRoutes, signInLinkRoutes } from "./session.ts";
 
 export interface AdminSeams {
@@ -86,6 +87,10 @@ export function createAdminApp(seams: AdminSeams): OpenAPIHono {
       { token: seams.tokens.identify, session: seams.sessions.identify, sessionOf },
       seams.clientOf,
     ),
+  );
+  app.use(
+    "/api/v1/*",
+    knownQueriesOnly(() => app.openAPIRegistry.definitions),
   );
   app.use(capped);
   app.get("/readyz", async (c) => {

@@ -19,7 +19,8 @@ export function methodsAt(path: string, routes: readonly Route[]): string | unde
   return methods.size === 0 ? undefined : [...methods].sort().join(", ");
 }
 
-function matches(segments: readonly string[], pattern: readonly string[]): boolean {
+/** Whether the segments of a path are those of a pattern, in which `:name` stands for any that is not empty. */
+export function matches(segments: readonly string[], pattern: readonly string[]): boolean {
   return (
     segments.length === pattern.length &&
     pattern.every((part, index) => (part.startsWith(":") ? segments[index] !== "" : part === segments[index]))

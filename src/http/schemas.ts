@@ -160,7 +160,7 @@ export const problemSchema = z
   })
   .openapi("Problem");
 
-export const pageQuery = z.strictObject({
+export const pageQuery = z.object({
   limit: z.coerce
     .number({ error: "Write a whole number from 1 to 200." })
     .int("Write a whole number from 1 to 200.")

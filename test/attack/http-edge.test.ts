@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { residentMemory } from "../crash/processes.ts";
 import { openSandbox, type Sandbox } from "../support/binary.ts";
 import { ADMIN_TOKEN, answers, head, speak, startVictim, statusOf, type Victim } from "./sockets.ts";
 
@@ -75,6 +76,50 @@ describe("a body whose length is unclear", () => {
       expect(
         await statuses(victim.publicUrl, head(victim.publicUrl, WEBHOOK, FORM, `Content-Length: ${length}`)),
       ).toEqual([413]);
+  });
+
+  test("is refused on the admin listener with a problem before any of it has come, by whatever length", async () => {
+    const url = victim.adminUrl;
+    for (const [line, credential, expected] of [
+      ["POST /api/v1/messages", BEARER, 413],
+      ["POST /api/v1/media", BEARER, 413],
+      ["POST /mcp", BEARER, 413],
+      ["POST /session", "X: y", 413],
+      ["POST /api/v1/media", "X: y", 401],
+    ] as const)
+      for (const length of ["9000000", "5000000000", "1000000000000000"]) {
+        const request = head(
+          url,
+          line,
+          credential,
+          "Content-Type: application/json",
+          `Content-Length: ${length}`,
+        );
+        const spoken = await speak(url, [request], { patience: 2_000, enough: /\r\n\r\n/ });
+        expect([line, length, statusOf(spoken)]).toEqual([line, length, expected]);
+        expect(spoken.answer.toLowerCase()).toContain("content-type: application/problem+json");
+        expect(spoken.ms).toBeLessThan(1_500);
+      }
+  });
+
+  test("fills no memory on the admin listener, however much of it comes that nobody reads", async () => {
+    const url = victim.adminUrl;
+    const { pid } = victim.process;
+    const before = residentMemory(pid) ?? 0;
+    const piece = new Uint8Array(1024 * 1024);
+    const made = await fetch(`${url}/api/v1/tokens`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify({ name: "sender", scopes: ["messages:send"] }),
+    });
+    const { token } = (await made.json()) as { token: string };
+    for (const credential of [BEARER, `Authorization: Bearer ${token}`, "X: y"]) {
+      const request = head(url, "POST /api/v1/media", credential, "Content-Length: 209715200");
+      const spoken = await speak(url, [request, ...Array<Uint8Array>(200).fill(piece)], { patience: 700 });
+      expect([0, 401, 413]).toContain(statusOf(spoken));
+    }
+    expect((residentMemory(pid) ?? 0) - before).toBeLessThan(60 * 1024 * 1024);
+    expect(await answers(victim)).toBe(true);
   });
 
   test("is cut off at the cap where nothing is announced", async () => {

@@ -60,6 +60,18 @@ const ROUTES: readonly (readonly [method: string, path: string])[] = [
   ["DELETE", "/simulator/faults"],
 ];
 
+/** What `/openapi.json` answers. */
+async function documentOf(running: Service) {
+  const response = await fetch(`${running.adminUrl}/openapi.json`, {
+    headers: { authorization: `Bearer ${running.token}` },
+  });
+  return (await response.json()) as {
+    openapi: string;
+    paths: Record<string, Record<string, { responses: Record<string, unknown>; summary?: string }>>;
+    components: { schemas: Record<string, unknown>; securitySchemes: Record<string, unknown> };
+  };
+}
+
 /** A request with headers that fetch does not let one set. */
 function rawRequest(
   running: Service,
@@ -256,6 +268,24 @@ describe("the admin listener", () => {
       body: JSON.stringify({ channel: "sms", to: PHONE, body: "x".repeat(1_000_000) }),
     });
     expect([large.status, large.headers.get("content-type")]).toEqual([413, "application/problem+json"]);
+    for (const [path, size] of [
+      ["/api/v1/messages", 9 * 1024 * 1024],
+      ["/api/v1/media", 20 * 1024 * 1024],
+      ["/session", 9 * 1024 * 1024],
+      ["/mcp", 9 * 1024 * 1024],
+    ] as const) {
+      const huge = await fetch(running.adminUrl + path, {
+        method: "POST",
+        headers: { authorization: `Bearer ${running.token}`, "content-type": "application/json" },
+        body: new Uint8Array(size),
+      });
+      expect([path, huge.status, huge.headers.get("content-type")]).toEqual([
+        path,
+        413,
+        "application/problem+json",
+      ]);
+      expect(await huge.json()).toMatchObject({ status: 413, detail: expect.stringContaining("at most") });
+    }
     for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
       const untyped = await fetch(`${running.adminUrl}/api/v1/messages`, {
         method: "POST",
@@ -353,20 +383,46 @@ describe("the admin listener", () => {
       { path: "to", message: "Is missing; expected string." },
     ]);
     expect((await running.api("GET", "/messages?chanel=sms")).body.errors).toEqual([
-      { path: "chanel", message: "Is not a known field." },
+      {
+        path: "chanel",
+        message:
+          "Is not a query parameter of this route; it takes limit, cursor, channel, direction, state, route, address, conversation_id.",
+      },
     ]);
+  });
+
+  test("refuses a query parameter that is not known on every route, and does nothing", async () => {
+    const running = await start();
+    const { paths } = await documentOf(running);
+    const pairing = async () => (await running.api("GET", "/channels/sms")).body.pairing;
+    const before = await pairing();
+    let asked = 0;
+    for (const [path, routes] of Object.entries(paths)) {
+      if (!path.startsWith("/api/v1/")) continue;
+      const at = path
+        .slice("/api/v1".length)
+        .replace("{id}", "sms")
+        .replace("{address}", encodeURIComponent(PHONE));
+      for (const method of Object.keys(routes)) {
+        const answer = await running.api(method.toUpperCase(), `${at}?x=1`);
+        expect([method, path, answer.status]).toEqual([method, path, 400]);
+        expect(answer.body.errors).toEqual([{ path: "x", message: expect.stringContaining("it takes") }]);
+        asked++;
+      }
+    }
+    expect(asked).toBeGreaterThan(35);
+    expect(await pairing()).toEqual(before);
+    expect((await running.api("HEAD", "/channels/sms?x=1")).status).toBe(400);
+    await expectProblem(await running.api("GET", "/channels/sms?x=1&=2&y"), 400, "x", "", "y");
+    await expectProblem(await running.api("GET", "/nothing?x=1"), 404);
+    expect((await running.api("PUT", "/channels/sms?x=1")).status).toBe(405);
+    const unknown = await fetch(`${running.adminUrl}/api/v1/channels?x=1`);
+    expect(unknown.status).toBe(401);
   });
 
   test("describes every route in an OpenAPI 3.1 document", async () => {
     const running = await start();
-    const response = await fetch(`${running.adminUrl}/openapi.json`, {
-      headers: { authorization: `Bearer ${running.token}` },
-    });
-    const document = (await response.json()) as {
-      openapi: string;
-      paths: Record<string, Record<string, { responses: Record<string, unknown>; summary?: string }>>;
-      components: { schemas: Record<string, unknown>; securitySchemes: Record<string, unknown> };
-    };
+    const document = await documentOf(running);
     expect(document.openapi).toStartWith("3.1");
     for (const [method, path] of ROUTES) {
       const route = document.paths[`/api/v1${path}`]?.[method.toLowerCase()];

@@ -13,7 +13,7 @@ export function eventRoutes(api: OpenAPIHono, feed: EventFeed, clock: Clock): vo
       path: "/events",
       summary: "What happens, as server-sent events; Last-Event-ID goes on where another stream ended",
       request: {
-        query: z.strictObject({
+        query: z.object({
           types: z
             .string()
             .optional()

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { AppError } from "../../errors.ts";
 
 /** Lists that are short by nature come whole, unless a smaller `limit` is asked for. */
-export const shortListQuery = z.strictObject({
+export const shortListQuery = z.object({
   limit: z.coerce
     .number({ error: "Write a whole number from 1 to 200." })
     .int("Write a whole number from 1 to 200.")

@@ -135,7 +135,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       method: "delete",
       path: "/simulator/faults",
       summary: "Take back one fault (`?id=`), or all",
-      request: { query: z.strictObject({ id: z.string().optional() }) },
+      request: { query: z.object({ id: z.string().optional() }) },
       responses: { 204: { description: "Taken back" }, ...problems },
     }),
     async (c) => {

@@ -31,7 +31,7 @@ export function usageRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
       path: "/usage",
       summary: "Texts, segments and money per day and channel, newest day first",
       request: {
-        query: z.strictObject({
+        query: z.object({
           days: z.coerce
             .number({ error: "Write a number of days." })
             .int("Write a whole number of days.")
