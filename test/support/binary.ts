@@ -72,13 +72,14 @@ function built(target: Target | undefined): Promise<string> {
   return found;
 }
 
-async function build(target: Target | undefined): Promise<string> {
+/** `checkout`: where the sources lie. */
+export async function build(target?: Target, checkout = CHECKOUT): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "sms-agent-build-"));
   removeAtTheEnd(folder);
   const outfile = join(folder, "sms-agent");
   const args = ["--outfile", outfile, ...(target === undefined ? [] : ["--target", target])];
   const { code, stdout, stderr } = await launch(
-    [process.execPath, join(CHECKOUT, "deploy", "build.ts"), ...args],
+    [process.execPath, join(checkout, "deploy", "build.ts"), ...args],
     { cwd: folder, env: process.env },
     180_000,
   ).ended;
@@ -100,11 +101,14 @@ function removeAtTheEnd(folder: string): void {
 /** Kept, since a collected process would close the input. */
 const shells: ChildProcess[] = [];
 
-/** `under`: what runs every process of the sandbox, as an emulator does. */
+/**
+ * `under`: what runs every process of the sandbox, as an emulator does. `binary`: this one, which lies in the folder for
+ * temporary files, instead of the checkout's.
+ */
 export async function openSandbox(
-  options: { readonly target?: Target; readonly under?: readonly string[] } = {},
+  options: { readonly target?: Target; readonly under?: readonly string[]; readonly binary?: string } = {},
 ): Promise<Sandbox> {
-  const binary = await built(options.target);
+  const binary = options.binary ?? (await built(options.target));
   const base = mkdtempSync(join(tmpdir(), "sms-agent-alone-"));
   chmodSync(base, 0o755); // for tests that run it as another user
   const [folder, temporary, home] = ["alone", "tmp", "home"].map((name) => join(base, name));
