@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from "./clock.ts";
-import { AppError } from "./errors.ts";
+import { AppError, whatIsWrong } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { ListenAddress, Mode, Settings } from "./settings.ts";
 
@@ -122,7 +122,7 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
     try {
       prepared = seams.prepare(settings);
     } catch (error) {
-      if (error instanceof AppError) return refuse(error.message, error.fix ?? KEPT);
+      if (error instanceof AppError) return refuse(whatIsWrong(error), error.fix ?? KEPT);
       log.error("config.failed", {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
@@ -150,7 +150,7 @@ export function createConfiguration(seams: ConfigurationSeams): Configuration {
       return seams.prepare(settings);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      throw conflict(error.message, error.fix ?? "Correct that first.");
+      throw conflict(whatIsWrong(error), error.fix ?? "Correct that first.");
     }
   }
 

@@ -46,6 +46,16 @@ export class AppError extends Error {
   }
 }
 
+/** An error in full, one line each: what happened, every wrong place, and what to do. */
+export function explainError(error: AppError): string {
+  return [whatIsWrong(error), ...(error.fix === undefined ? [] : [error.fix])].join("\n");
+}
+
+/** What happened and every wrong place, one line each; for where the fix is told apart. */
+export function whatIsWrong({ message, problems }: AppError): string {
+  return [message, ...problems.map((problem) => `${problem.path}: ${problem.message}`)].join("\n");
+}
+
 /** A failure as a person is shown it: what happened, what it means, what to do. Part of the API's shapes. */
 export interface Explained {
   /** The carrier's error code, when it has one (Twilio: https://www.twilio.com/docs/api/errors). */

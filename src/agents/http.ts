@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Agent, AgentFailure, type AgentReply, type TurnRequest } from "../agent.ts";
 import { AppError } from "../errors.ts";
 import type { HttpAgent } from "../settings.ts";
+import { BAD_SECRET, signingKeys } from "../signing-key.ts";
 import { startDeadline } from "./deadline.ts";
 import { excerpt, explanationIn } from "./excerpt.ts";
 import { type Answer, OversizedAnswer, post, triesNote, Unreachable } from "./exchange.ts";
@@ -20,9 +21,8 @@ const EXPECTED = 'Answer 200 with {"reply": "…", "media_urls": []}, or 204 to 
 
 /**
  * POSTs each turn to an endpoint, signed as Standard Webhooks are (https://www.standardwebhooks.com):
- * `webhook-id` is the turn's id, the same on every repetition, so that the endpoint can tell one. A secret
- * `whsec_…` is the key in base64; any other secret is itself the key, as UTF-8. Without a secret the id and
- * the timestamp are sent all the same.
+ * `webhook-id` is the turn's id, the same on every repetition, so that the endpoint can tell one. What key the
+ * secret is says `signingKeys`. Without a secret the id and the timestamp are sent all the same.
  */
 export function createHttpAgent(settings: HttpAgent, seams: AgentSeams): Agent {
   const { clock, log } = seams;
@@ -156,23 +156,15 @@ function shownUrl({ id, url }: HttpAgent): string {
   return `${origin}${pathname}`;
 }
 
+/** Makes the value of `webhook-signature`: one signature for each key the secret may stand for. */
 function signer({ id, secret }: HttpAgent): Webhook["sign"] | undefined {
   if (secret === undefined) return undefined;
-  try {
-    const webhook = secret.startsWith("whsec_")
-      ? new Webhook(secret)
-      : new Webhook(new TextEncoder().encode(secret), { format: "raw" });
-    return webhook.sign.bind(webhook);
-  } catch {
+  const webhooks = signingKeys(secret).map((key) => new Webhook(key, { format: "raw" }));
+  if (webhooks.length === 0)
     throw new AppError("invalid", `The secret of agent ${id} cannot be used.`, {
-      problems: [
-        {
-          path: `agents.${id}.secret`,
-          message: "After whsec_ there must be base64; write any other text without that prefix.",
-        },
-      ],
+      problems: [{ path: `agents.${id}.secret`, message: `${BAD_SECRET.message} — ${BAD_SECRET.fix}` }],
     });
-  }
+  return (turnId, at, body) => webhooks.map((webhook) => webhook.sign(turnId, at, body)).join(" ");
 }
 
 function fixedHeaders({ id, headers: own }: HttpAgent): Headers {

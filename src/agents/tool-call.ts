@@ -1,7 +1,7 @@
 import { AgentFailure, type TurnRequest } from "../agent.ts";
 import type { Clock } from "../clock.ts";
 import { formatDuration } from "../duration.ts";
-import { AppError } from "../errors.ts";
+import { AppError, explainError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { LlmAgent } from "../settings.ts";
 import { type CallState, type Tool, type ToolContext, ToolFailure, type TurnTools } from "../tool.ts";
@@ -156,10 +156,7 @@ function overtime(reason: unknown, tool: Tool, { settings }: CallSeams): unknown
 
 function wordsOf(error: unknown, tool: Tool, { log, request }: CallSeams): string {
   if (error instanceof ToolFailure) return error.message;
-  if (error instanceof AppError) {
-    const problems = error.problems.map(({ path, message }) => `${path}: ${message}`);
-    return [error.message, ...problems, error.fix ?? ""].filter((part) => part !== "").join("\n");
-  }
+  if (error instanceof AppError) return explainError(error);
   log.error("tool.error", { turn: request.turnId, tool: tool.name, error: String(error) });
   return "It failed for a reason inside the service.";
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { loopbackWithoutProxy } from "../config/environment.ts";
-import { AppError } from "../errors.ts";
+import { AppError, explainError } from "../errors.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { stderr, stdout } from "./output.ts";
 import { serveVerb } from "./serve.ts";
@@ -70,7 +70,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       return error.exitCode;
     }
     if (error instanceof AppError) {
-      stderr.line([error.message, ...(error.fix === undefined ? [] : [error.fix])].join("\n"));
+      stderr.line(explainError(error));
       return error.code === "invalid" ? EXIT.usage : EXIT.failed;
     }
     stderr.line(isRefusedBySystem(error) ? `${error.message}\n${PATH_FIX}` : stackOf(error));

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { BAD_SECRET, signingKeys } from "../signing-key.ts";
 import type { Path } from "./problems.ts";
 import type { Report } from "./report.ts";
 import { codeOf, type Decrypt, isEncrypted } from "./secrets.ts";
@@ -47,6 +48,18 @@ export function readSecret(
   if (decrypted.ok) return decrypted.text || undefined;
   report.problem(at, { message: decrypted.message, fix: decrypted.fix });
   return undefined;
+}
+
+/** The `secret` of the section at `path`, with which requests are signed; reported where no key can be read from it. */
+export function readSigningSecret(
+  sources: SecretSources,
+  path: Path,
+  section: { readonly secret?: string | undefined; readonly secret_file?: string | undefined },
+): string | undefined {
+  const secret = readSecret(sources, path, "secret", section.secret, section.secret_file);
+  if (secret !== undefined && signingKeys(secret).length === 0)
+    sources.report.problem([...path, section.secret_file ? "secret_file" : "secret"], BAD_SECRET);
+  return secret;
 }
 
 function readSecretFile(

@@ -6,7 +6,7 @@ import { checkAccounts, readAccounts } from "./accounts.ts";
 import { checkAgents } from "./agent-checks.ts";
 import { buildSettings, senderNumbers } from "./build.ts";
 import { checkChannels } from "./channel-checks.ts";
-import { fileReason, readSecret, type SecretSources } from "./credentials.ts";
+import { fileReason, readSecret, readSigningSecret, type SecretSources } from "./credentials.ts";
 import { DEFAULTS } from "./defaults.ts";
 import type { Env } from "./interpolate.ts";
 import { checkAdminToken, checkListeners, checkPublicUrl } from "./listener-checks.ts";
@@ -165,7 +165,7 @@ function readAgentSecrets(config: Config, sources: SecretSources): ReadonlyMap<s
     if (agent.type === "llm") {
       secrets.set(id, readSecret(sources, path, "api_key", agent.api_key, agent.api_key_file));
     } else if (agent.type === "http") {
-      secrets.set(id, readSecret(sources, path, "secret", agent.secret, agent.secret_file));
+      secrets.set(id, readSigningSecret(sources, path, agent));
     }
   }
   return secrets;
@@ -174,7 +174,7 @@ function readAgentSecrets(config: Config, sources: SecretSources): ReadonlyMap<s
 function readWebhookSecrets(config: Config, sources: SecretSources): readonly (string | undefined)[] {
   return config.webhooks.map((webhook, i) => {
     const path = ["webhooks", i];
-    const secret = readSecret(sources, path, "secret", webhook.secret, webhook.secret_file);
+    const secret = readSigningSecret(sources, path, webhook);
     if (secret === undefined && !sources.report.spoiled([...path, "secret"])) {
       sources.report.problem([...path, "secret"], {
         message: `is ${webhook.secret === "" ? "empty" : "missing"}; requests are signed with it`,

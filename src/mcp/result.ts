@@ -1,5 +1,5 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
-import { AppError } from "../errors.ts";
+import { AppError, explainError } from "../errors.ts";
 import type { Log } from "../log.ts";
 
 /** A result for programs and, as `text`, for models that read only that. */
@@ -23,9 +23,7 @@ export async function guarded(
       log.error("mcp.tool", { tool, error: String(error) });
       return failed("Internal error; the service's log says more.");
     }
-    const lines = [error.message, ...error.problems.map(({ path, message }) => `${path}: ${message}`)];
-    if (error.fix !== undefined) lines.push(error.fix);
-    return failed(lines.join("\n"));
+    return failed(explainError(error));
   }
 }
 

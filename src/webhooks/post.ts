@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { PostEvent, PostOutcome } from "../event-webhooks.ts";
 import type { WebhookSettings } from "../settings.ts";
+import { BAD_SECRET, signingKeys } from "../signing-key.ts";
 
 /** The part of `fetch` that webhooks use. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -17,8 +18,7 @@ const TIMEOUT = 15_000;
 
 /**
  * Posts events signed as Standard Webhooks are (https://www.standardwebhooks.com): `webhook-id` is the event's id, the
- * same on every repetition. A secret `whsec_…` is the key in base64; any other secret is itself the key, as UTF-8.
- * Redirects are not followed: the operator has named where events go, and nobody else decides that.
+ * same on every repetition. What key a secret is says `signingKeys`. Redirects are not followed: the operator has named where events go, and nobody else decides that.
  */
 export function createPostEvent({ fetch, clock }: PostSeams): PostEvent {
   return async (webhook, event, signal) => {
@@ -57,26 +57,24 @@ function headersOf(webhook: WebhookSettings, id: string, body: string, now: numb
     "user-agent": "sms-agent",
     "webhook-id": id,
     "webhook-timestamp": String(Math.floor(now / 1_000)),
-    "webhook-signature": signer(webhook.secret).sign(id, at, body),
+    "webhook-signature": signature(webhook.secret, id, at, body),
   };
 }
 
-function signer(secret: string): Webhook {
-  return secret.startsWith("whsec_")
-    ? new Webhook(secret)
-    : new Webhook(new TextEncoder().encode(secret), { format: "raw" });
+/** One signature for each key the secret may stand for. */
+function signature(secret: string, id: string, at: Date, body: string): string {
+  return signingKeys(secret)
+    .map((key) => new Webhook(key, { format: "raw" }).sign(id, at, body))
+    .join(" ");
 }
 
 /** Throws AppError `invalid` where no signature can be made with a webhook's secret. */
 export function checkSecrets(webhooks: readonly WebhookSettings[]): void {
   for (const [index, { secret }] of webhooks.entries()) {
-    try {
-      signer(secret);
-    } catch {
-      throw new AppError("invalid", `webhooks[${index}].secret cannot be used: no key can be read from it.`, {
-        fix: "After whsec_ there must be base64; write any other text without that prefix.",
-      });
-    }
+    if (signingKeys(secret).length > 0) continue;
+    throw new AppError("invalid", `The secret of a webhook cannot be used.`, {
+      problems: [{ path: `webhooks[${index}].secret`, message: `${BAD_SECRET.message} — ${BAD_SECRET.fix}` }],
+    });
   }
 }
 

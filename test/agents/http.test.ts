@@ -108,6 +108,20 @@ describe("the request", () => {
     expect(verifier.verify(body, Object.fromEntries(headers))).toEqual(JSON.parse(body));
   });
 
+  test("is accepted by those who read a secret as base64 and by those who take it as it is", async () => {
+    for (const secret of ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "c2VjcmV0", "password", "abcdef"]) {
+      const { url, received } = endpoint(reply({ reply: "ok" }));
+      await agent(url, { secret }).run(turn(), never);
+      const { headers, body } = received[0] ?? { headers: new Headers(), body: "" };
+      const raw = new Webhook(new TextEncoder().encode(secret), { format: "raw" });
+      for (const verifier of [new Webhook(secret), new Webhook(`whsec_${secret}`), raw])
+        expect(verifier.verify(body, Object.fromEntries(headers))).toEqual(JSON.parse(body));
+      const at = new Date(Number(headers.get("webhook-timestamp")) * 1_000);
+      const signatures = [new Webhook(secret), raw].map((webhook) => webhook.sign("turn_1", at, body));
+      expect(headers.get("webhook-signature")).toBe(signatures.join(" "));
+    }
+  });
+
   test("without a secret still carries id and time, and no signature", async () => {
     const { url, received } = endpoint(reply({ reply: "ok" }));
     await agent(url).run(turn(), never);

@@ -44,6 +44,15 @@ function policies(
 
 export const BAD_FILES: readonly BadFiles[] = [
   {
+    name: "secrets that no key can be read from",
+    files: yaml(
+      `${SIMULATED}webhooks:\n  - { url: "http://127.0.0.1:2", secret: "whsec_!!", events: [alert] }\n`,
+    ),
+    stderr: [
+      "sms.yaml:4:42 webhooks[0].secret: cannot be used: after whsec_ there must be base64 — write whsec_ and a key in base64 (openssl rand -base64 32 makes one), or any other text without that prefix",
+    ],
+  },
+  {
     name: "no file",
     files: {},
     stderr: [

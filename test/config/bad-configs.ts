@@ -708,6 +708,14 @@ export const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
+    name: "secrets that no key can be read from, which are not shown",
+    text: `${SIMULATED}\nagents:\n  parrot: { type: http, url: "http://127.0.0.1:1", secret: whsec_% }\nwebhooks:\n  - { url: "http://127.0.0.1:2", secret: "whsec_!!", events: [alert] }\n`,
+    problems: [
+      "sms.yaml:3:60 agents.parrot.secret: cannot be used: after whsec_ there must be base64 — write whsec_ and a key in base64 (openssl rand -base64 32 makes one), or any other text without that prefix",
+      "sms.yaml:5:42 webhooks[0].secret: cannot be used: after whsec_ there must be base64 — write whsec_ and a key in base64 (openssl rand -base64 32 makes one), or any other text without that prefix",
+    ],
+  },
+  {
     name: "a folder of policies that is not there",
     text: beside("policies: ./rules"),
     problems: [

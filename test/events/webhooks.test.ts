@@ -445,6 +445,19 @@ describe("a webhook", () => {
     expect(taker.ofType("message.received")).toHaveLength(1);
   });
 
+  test("is signed for those who read a secret as base64 and for those who take it as it is", async () => {
+    const taker = consumer();
+    const secret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const service = await start([{ url: taker.url, secret }]);
+    await service.pair();
+    await service.text(PHONE, "hello");
+    await taker.until((posts) => posts.length === 1, "the text");
+    const [post] = taker.posts;
+    if (post === undefined) throw new Error("no post");
+    verify(post, secret);
+    verify(post, Buffer.from(secret, "base64"));
+  });
+
   test("is not told of denied senders", async () => {
     const taker = consumer();
     const service = await start([{ url: taker.url, events: ["message.received", "message.status"] }]);
