@@ -29,16 +29,21 @@ export function secretVerb(program: Command): void {
           EXIT.usage,
           `${config}: data_dir cannot be read from it; sms-agent check says why.`,
         );
-      const key = keyFor(config, dataDir);
+      const known = knownKey(config, dataDir);
       if (process.stdin.isTTY) stderr.line("Type the secret and end it with Ctrl-D:");
       const secret = (await new Response(Bun.stdin.stream()).text()).replace(/\r?\n$/, "");
       if (secret === "") throw new CliError(EXIT.usage, "Nothing came on standard input.");
-      print(stdout, { value: encrypt(secret, key) }, json === true, ({ value }) => value);
+      print(
+        stdout,
+        { value: encrypt(secret, known ?? newKey(dataDir)) },
+        json === true,
+        ({ value }) => value,
+      );
     });
 }
 
-/** The key there is; a fresh one only while nothing in the config was encrypted under another. */
-function keyFor(config: string, dataDir: string): Uint8Array {
+/** The key there is; undefined where one may be made, since nothing in the config was encrypted under another. */
+function knownKey(config: string, dataDir: string): Uint8Array | undefined {
   const loaded = loadKey(environment(), dataDir, (path) => readFileSync(path, "utf8"));
   if (loaded.ok) return loaded.key.bytes;
   if (!loaded.missing) throw new CliError(EXIT.usage, `The key ${loaded.message}; ${loaded.fix}.`);
@@ -47,6 +52,10 @@ function keyFor(config: string, dataDir: string): Uint8Array {
       EXIT.usage,
       `${config} has encrypted values already, and their key is not here: set SMS_AGENT_KEY or bring back ${join(dataDir, "secret.key")}.`,
     );
+  return undefined;
+}
+
+function newKey(dataDir: string): Uint8Array {
   const key = randomBytes(32);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const file = join(dataDir, "secret.key");

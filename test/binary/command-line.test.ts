@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chownSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
 import { freePort, openSandbox, type Sandbox } from "../support/binary.ts";
@@ -160,6 +160,16 @@ describe("what is wrong in a command line ends with exit code 2, says what, and 
     const { uid, gid, mode } = statSync(join(data, "secret.key"));
     const folder = statSync(data);
     expect([uid, gid, mode & 0o777]).toEqual([folder.uid, folder.gid, 0o600]);
+  });
+
+  test("secret encrypt makes no key where it is given no secret", async () => {
+    sandbox.write("empty.yaml", "data_dir: ./keyless\n");
+    expect(await run("secret", "encrypt", "--config", "empty.yaml")).toEqual([
+      2,
+      "",
+      "Nothing came on standard input.\n",
+    ]);
+    expect(existsSync(join(sandbox.folder, "keyless"))).toBe(false);
   });
 
   test("a data folder that cannot be is told with its path, not with a stack", async () => {
