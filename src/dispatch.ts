@@ -153,8 +153,11 @@ export function decideRoute(
     return denied("dropped", [signal], "receive_signal");
   }
   const message = ask("receive_message");
-  if (allows(message))
-    return { route: "message", state: "queued", keepText: true, signal: seen, policies: message.policies };
+  if (allows(message)) {
+    // Where watches are denied the text, what denied it has decided too.
+    const policies = seen ? message.policies : policiesOf([message, signal]);
+    return { route: "message", state: "queued", keepText: true, signal: seen, policies };
+  }
   return denied(allows(signal) ? "signal" : "dropped", [message, signal], "receive_message");
 }
 
@@ -176,12 +179,17 @@ function denied(
     state: "dropped",
     keepText: false,
     signal: route === "signal",
-    policies: [...new Set(decisions.flatMap((decision) => decision.policies))],
+    policies: policiesOf(decisions),
     error: {
       meaning: `Not permitted to ${action === "receive_message" ? "text the agent" : "be heard here"} (${action}): ${why}.`,
       fix: "Pair the phone, add it to allowed_senders, or write a policy that permits it (sms-agent policy check shows the decision).",
     },
   };
+}
+
+/** The policies of several decisions, each once, in the order of the decisions. */
+function policiesOf(decisions: readonly PolicyDecision[]): readonly string[] {
+  return [...new Set(decisions.flatMap((decision) => decision.policies))];
 }
 
 /**

@@ -32,6 +32,18 @@ export interface Turn {
   readonly createdAt: number;
 }
 
+/**
+ * True for a turn that waited while its channel was disabled or failed, and for longer than `idleTimeout`, ms: it is
+ * shown instead of run. So no text joins it any more, and it keeps no conversation open.
+ */
+export function isTooOld(
+  { held, createdAt }: Pick<Turn, "held" | "createdAt">,
+  idleTimeout: number,
+  now: number,
+): boolean {
+  return held && now - createdAt > idleTimeout;
+}
+
 /** What a turn is about that a time began and no text. It is done as its recipient. */
 export interface TurnTask {
   /** A reminder was set by its recipient; a schedule stands in sms.yaml. */

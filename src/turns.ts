@@ -7,7 +7,7 @@ import { sessionKey } from "./conversation.ts";
 import { AppError, type Explained } from "./errors.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import type { FinishTurn, HeldReply, Store } from "./store.ts";
-import { type ClaimedTurn, MAX_TURN_CRASHES, type Turn } from "./turn.ts";
+import { type ClaimedTurn, isTooOld, MAX_TURN_CRASHES, type Turn } from "./turn.ts";
 import { type CheckSeams, checkAgain } from "./turn-check.ts";
 import { isolate } from "./turn-isolation.ts";
 import { addressed, type TurnReplySeams } from "./turn-reply.ts";
@@ -87,7 +87,7 @@ export function createTurns(seams: TurnSeams): Turns {
       await finish(claimed, { kind: "failed", error: GONE });
       return;
     }
-    if (turn.held && clock.now() - turn.createdAt > channel.idleTimeout) {
+    if (isTooOld(turn, channel.idleTimeout, clock.now())) {
       const reason = "It waited longer than idle_timeout while the channel was down.";
       log.warn("turn.shown", { ...idsOf(claimed), reason });
       await finish(claimed, { kind: "shown", reason });

@@ -1,7 +1,7 @@
 import { turnDueAt } from "../conversation.ts";
 import type { JoinConversation, QueueTurn } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
-import { MAX_TURN_TEXTS } from "../turn.ts";
+import { isTooOld, MAX_TURN_TEXTS } from "../turn.ts";
 import type { Conversations } from "./conversations.ts";
 import type { Messages, Place } from "./messages.ts";
 import type { TurnStatements } from "./turn-statements.ts";
@@ -23,18 +23,26 @@ export interface TurnQueue {
 export function createTurnQueue(
   statements: Pick<
     TurnStatements,
-    "insert" | "joinable" | "anyActive" | "recent" | "settleDue" | "hasten" | "join"
+    "insert" | "joinable" | "waiting" | "recent" | "settleDue" | "hasten" | "join"
   >,
   { messages, conversations }: { readonly messages: Messages; readonly conversations: Conversations },
 ): TurnQueue {
-  const { insert, joinable, anyActive, recent, settleDue, hasten, join } = statements;
+  const { insert, joinable, waiting, recent, settleDue, hasten, join } = statements;
+
+  /** True when nothing was said for too long, and no turn keeps it open that runs, is parked or will run. */
+  function isIdle(
+    { lastAt }: { readonly lastAt: number },
+    { key, idleTimeout, at }: Pick<JoinConversation, "key" | "idleTimeout" | "at">,
+  ): boolean {
+    if (at - lastAt <= idleTimeout) return false;
+    return waiting.all({ key }).every((turn) => turn.state === "queued" && isTooOld(turn, idleTimeout, at));
+  }
 
   /** The conversation a text belongs to: the open one, or a fresh one in its place. */
   function conversationFor(turn: JoinConversation): string {
     const open = conversations.openOf(turn.key);
     if (open !== undefined) {
-      const idle = turn.at - open.lastAt > turn.idleTimeout && anyActive.get({ key: turn.key }) === undefined;
-      if (!idle && open.agent === turn.agent) return open.id;
+      if (!isIdle(open, turn) && open.agent === turn.agent) return open.id;
       conversations.end(open.id, turn.at);
     }
     const { conversationId: id, key, channel, address, agent, at } = turn;
@@ -70,9 +78,14 @@ export function createTurnQueue(
   }
 
   function place(turn: QueueTurn): Place & { readonly dueAt: number } {
-    const { key, channel, address, agent, at } = turn;
+    const { key, channel, address, agent, idleTimeout, at } = turn;
     const found = joinable.get({ key, channel, address, agent });
-    if (found !== undefined && found.texts < MAX_TURN_TEXTS) {
+    // What has waited for too long is shown, and a fresh text would be shown with it instead of being answered.
+    const joins =
+      found !== undefined &&
+      found.texts < MAX_TURN_TEXTS &&
+      !isTooOld({ held: found.held || turn.held, createdAt: found.createdAt }, idleTimeout, at);
+    if (joins) {
       const { id: turnId, conversationId } = found;
       // A turn of the future: the clock was put back, and nobody is to wait until it is there again.
       const dueAt =

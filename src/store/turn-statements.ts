@@ -57,13 +57,14 @@ export function prepareTurns(db: Db) {
   /** A turn that has run before keeps its texts: whoever knows its id has answered for them. */
   const joinable: Read<
     { key: string; channel: string; address: string; agent: string },
-    Pick<TurnRow, "seq" | "id" | "conversationId" | "texts" | "createdAt" | "notBefore" | "lookAt">
+    Pick<TurnRow, "seq" | "id" | "conversationId" | "texts" | "held" | "createdAt" | "notBefore" | "lookAt">
   > = db
     .select({
       seq: turns.seq,
       id: turns.id,
       conversationId: turns.conversationId,
       texts: turns.texts,
+      held: turns.held,
       createdAt: turns.createdAt,
       notBefore: turns.notBefore,
       lookAt: turns.lookAt,
@@ -80,8 +81,8 @@ export function prepareTurns(db: Db) {
     )
     .orderBy(desc(turns.seq))
     .prepare();
-  const anyActive: Read<{ key: string }, { seq: number }> = db
-    .select({ seq: turns.seq })
+  const waiting: Read<{ key: string }, Pick<TurnRow, "state" | "held" | "createdAt">> = db
+    .select({ state: turns.state, held: turns.held, createdAt: turns.createdAt })
     .from(turns)
     .where(and(is(turns.key, "key"), sql`${turns.endedAt} is null`))
     .prepare();
@@ -257,7 +258,7 @@ export function prepareTurns(db: Db) {
     insert,
     active,
     joinable,
-    anyActive,
+    waiting,
     recent,
     settleDue,
     hasten,

@@ -37,6 +37,8 @@ function channel(mode: Mode, change: Partial<ChannelSettings> = {}): ChannelSett
   };
 }
 
+const PICTURE = { url: "https://example.com/picture", contentType: "image/jpeg" };
+
 /** Route, and whether the text is kept, of a text from an unpaired (or paired) address. */
 function route(engine: PolicyEngine, from: string, to: ChannelSettings, paired = false): string {
   const facts = {
@@ -107,6 +109,26 @@ describe("the built-in policies", () => {
     expect(route(engine, STRANGER, sms)).toBe("signal dropped not kept");
     expect(route(engine, "22000", sms)).toBe("signal dropped not kept");
     expect(route(engine, STRANGER, codes)).toBe("signal received kept");
+  });
+
+  test("are named with a text that reaches the agent, and so is what kept watches from it", () => {
+    const deciders = (texts: readonly string[], media: number) => {
+      const facts = {
+        paired: { channel: "sms", address: PARTNER, pairedAt: NOON },
+        pairedAddresses: [PARTNER],
+      };
+      const text = { from: PARTNER, media: Array.from({ length: media }, () => PICTURE) };
+      const routed = decideRoute(text, channel("message"), facts, engineOf(texts), "US", NOON);
+      expect(routed.route).toBe("message");
+      return routed.policies;
+    };
+    const forbid = (id: string, when = "") =>
+      `@id("${id}") forbid (principal, action == Policy::Action::"receive_signal", resource) ${when};`;
+    const overflow = forbid("overflow", "when { resource.num_media * 9223372036854775807 > 3 }");
+    expect(deciders([], 0)).toEqual(["paired-senders"]);
+    expect(deciders([forbid("quiet")], 0)).toEqual(["paired-senders", "quiet"]);
+    expect(deciders([overflow], 0)).toEqual(["paired-senders"]);
+    expect(deciders([overflow], 2)).toEqual(["paired-senders", "overflow"]);
   });
 
   test("can each be replaced and switched off", () => {

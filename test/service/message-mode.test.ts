@@ -518,6 +518,27 @@ describe("a disabled channel", () => {
     expect(agent.requests).toHaveLength(0);
   });
 
+  test("answers a fresh text once it is enabled again, also where an older one is only shown", async () => {
+    const clock = manualClock();
+    const down = { enabled: false, idle_timeout: "10m" };
+    const { running, agent } = await withHook({ clock, channel: down });
+    const [old, fresh] = ["long ago", "just now"].map((Body) => inboundParameters(running, { Body }));
+    await running.webhook(old ?? {});
+    await clock.advance(11 * 60_000);
+    await running.webhook(fresh ?? {});
+    await clock.advance(60_000);
+    const again = await running.restart({ config: enabled(agent, { idle_timeout: "10m" }) });
+    expect((await again.received(PHONE, 1))[0]?.text).toBe("re: just now");
+    await again.app.idle();
+    const [shown, answered] = await Promise.all(
+      [old, fresh].map((parameters) => again.message(String(parameters?.MessageSid))),
+    );
+    expect([shown.state, answered.state]).toEqual(["failed", "handled"]);
+    expect(shown.error.meaning).toContain("idle_timeout");
+    expect(answered.conversation_id).not.toBe(shown.conversation_id);
+    expect(agent.requests).toHaveLength(1);
+  });
+
   test("keeps what is to be sent until it is enabled again", async () => {
     const clock = manualClock();
     const { running, agent } = await withHook({ clock, channel: { enabled: false } });

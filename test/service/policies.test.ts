@@ -76,8 +76,10 @@ describe("the route of a text", () => {
 
   test("in message mode does not need receive_signal to reach the agent", async () => {
     const running = await start(withPolicies(NO_SIGNALS, { channels: { sms: OPEN } }));
-    await running.text(STRANGER, "hello agent");
+    const sid = await running.admitted(STRANGER, "hello agent");
     expect((await running.received(STRANGER, 1))[0]?.text).toBe("hello agent");
+    // Why a watch got nothing: what forbade it is named behind what let the text reach the agent.
+    expect((await running.message(sid)).policies).toEqual(["allow-all:sms", "no-signals"]);
   });
 
   test("in message mode with receive_signal alone never reaches the agent, and its text is not kept", async () => {

@@ -151,6 +151,45 @@ describe("gathering texts into a turn", () => {
     expect((await t.claimTurns())[0]?.turn.held).toBe(true);
   });
 
+  test("a fresh text does not join a turn that is too old, in whose place a turn and a conversation begin", async () => {
+    const t = testStore();
+    const turn = { held: true, idleTimeout: 30 * MINUTE };
+    const old = await t.text(ALICE, { message: { text: "old" }, turn });
+    await t.clock.advance(30 * MINUTE);
+    const joined = await t.text(ALICE, { message: { text: "joined" }, turn });
+    await t.clock.advance(30 * MINUTE + 1);
+    const fresh = await t.text(ALICE, { message: { text: "fresh" }, turn });
+    const again = await t.text(ALICE, { message: { text: "again" }, turn });
+    expect((await conversationOf(t, joined.id)).id).toBe((await conversationOf(t, old.id)).id);
+    expect((await conversationOf(t, fresh.id)).id).not.toBe((await conversationOf(t, old.id)).id);
+    expect((await conversationOf(t, old.id)).endedAt).toBe(t.clock.now());
+    const shown = present((await t.claimTurns())[0]);
+    expect(shown.texts.map(({ messageId }) => messageId)).toEqual([old.id, joined.id]);
+    await t.store.finishTurn({
+      turnId: shown.turn.id,
+      end: { kind: "shown", reason: "too old" },
+      replies: [],
+      held: "keep",
+      rerouted: [],
+      at: t.clock.now(),
+    });
+    const [next] = await t.claimTurns();
+    expect(next?.texts.map(({ messageId }) => messageId)).toEqual([fresh.id, again.id]);
+    expect(next?.turn.createdAt).toBe(t.clock.now());
+  });
+
+  test("a fresh text joins a turn that has waited as long behind another, since that one will run", async () => {
+    const t = testStore();
+    await t.text(ALICE, { message: { text: "running" } });
+    await t.claimTurns();
+    const waiting = await t.text(ALICE);
+    await t.clock.advance(45 * MINUTE);
+    const fresh = await t.text(ALICE);
+    const turns = [waiting.id, fresh.id].map(async (id) => (await t.store.message(id))?.turnId);
+    expect(await turns[1]).toBe(present(await turns[0]));
+    expect((await conversationOf(t, fresh.id)).id).toBe((await conversationOf(t, waiting.id)).id);
+  });
+
   test("turns that wait when the channel goes down are marked held, those of other channels are not", async () => {
     const t = testStore();
     await t.text(ALICE);
