@@ -27,8 +27,8 @@ export interface SignalStore {
   /** Makes pending watches whose time is over `expired` (or `matched`, where a continuous one caught something). */
   expireWatches(now: number): Promise<readonly Watch[]>;
   /**
-   * Kept messages with an annotation that arrived since `since`, oldest first, and whether they are taken:
-   * claimed by a watch, or in a turn of an agent. With `unclaimed` only those no watch has claimed.
+   * Kept messages with an annotation that arrived since `since` and that no watch has claimed, oldest first, and
+   * whether they are in a turn of an agent.
    */
   recentSignals(query: RecentQuery): Promise<readonly RecentSignal[]>;
   /** Offers a message that was admitted before; in one transaction, as `offer_signal` does at admission. */
@@ -57,13 +57,11 @@ export type CreateWatchOutcome =
 
 export interface RecentQuery {
   readonly since: number;
-  readonly unclaimed: boolean;
   readonly channel?: string;
 }
 
 export interface RecentSignal {
   readonly signal: Signal;
-  readonly claimed: boolean;
   readonly inTurn: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { Signal } from "./signal.ts";
 import type { RecentSignal, SignalStore } from "./signal-store.ts";
 import type { Watch } from "./watch.ts";
 import type { Candidate, Eligibility } from "./watch-eligibility.ts";
-import { claims, type Offered, offerOf } from "./watch-offers.ts";
+import { type Offered, offerOf } from "./watch-offers.ts";
 
 export interface LookBackSeams {
   readonly store: Pick<SignalStore, "recentSignals">;
@@ -17,11 +17,11 @@ export interface LookBackSeams {
 /** A text from before the watch; with `text` it is in memory, perhaps nowhere else. */
 type EarlierText = RecentSignal & { readonly text?: HeldText };
 
-/** Offers a new watch what came just before it was made, oldest first, until a `once` watch is content. */
+/** Offers a new watch what came just before it was made and nobody has claimed, oldest first, until a `once` watch is content. */
 export async function lookBack(candidate: Candidate, seams: LookBackSeams): Promise<void> {
   const { watch } = candidate;
   if (watch.backfill <= 0) return;
-  for (const { signal, claimed, inTurn, text } of await earlierTexts(watch, seams)) {
+  for (const { signal, inTurn, text } of await earlierTexts(watch, seams)) {
     if (!seams.isPending(watch.id)) return;
     if (!seams.eligibility.passes(candidate, signal)) continue;
     if (watch.filters.instructions !== undefined) {
@@ -29,7 +29,6 @@ export async function lookBack(candidate: Candidate, seams: LookBackSeams): Prom
       continue;
     }
     const offer = offerOf(watch, signal);
-    if (offer.claims && claimed) continue;
     // What an agent has already got can no longer be taken from it.
     const peek = inTurn ? { ...offer, claims: false, claimsFromAgent: false } : offer;
     await seams.offer(signal, { offers: [peek], judged: [] }, text);
@@ -41,10 +40,9 @@ async function earlierTexts(
   watch: Watch,
   { store, held }: Pick<LookBackSeams, "store" | "held">,
 ): Promise<readonly EarlierText[]> {
-  const { channel, instructions } = watch.filters;
+  const { channel } = watch.filters;
   const kept = await store.recentSignals({
     since: watch.createdAt - watch.backfill,
-    unclaimed: claims(watch) && instructions === undefined,
     ...(channel === undefined ? {} : { channel }),
   });
   const inMemory = new Map(held.recent().map((text) => [text.messageId, text]));
@@ -54,7 +52,6 @@ async function earlierTexts(
     inMemory.delete(recent.signal.messageId);
     return text === undefined ? recent : { ...recent, text };
   });
-  for (const text of inMemory.values())
-    texts.push({ signal: signalOf(text), claimed: false, inTurn: false, text });
+  for (const text of inMemory.values()) texts.push({ signal: signalOf(text), inTurn: false, text });
   return texts.sort((a, b) => a.signal.receivedAt - b.signal.receivedAt);
 }

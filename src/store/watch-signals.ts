@@ -92,14 +92,14 @@ export function createWatchSignals(
     .set({ route: sql`'signal'` })
     .where(is(messageTable.seq, "seq"))
     .prepare();
-  const recent: Read<{ since: number; unclaimed: number; channel: string | null }, MessageRow> = db
+  const recent: Read<{ since: number; channel: string | null }, MessageRow> = db
     .select()
     .from(messageTable)
     .where(
       and(
         sql`${messageTable.annotation} is not null`,
         gte(messageTable.createdAt, param("since")),
-        sql`(${param("unclaimed")} = 0 or ${messageTable.claimedBy} is null)`,
+        sql`${messageTable.claimedBy} is null`,
         sql`+${messageTable.channel} = coalesce(${param("channel")}, ${messageTable.channel})`,
       ),
     )
@@ -200,12 +200,10 @@ export function createWatchSignals(
 
   return {
     offer,
-    recent: ({ since, unclaimed, channel }) =>
-      recent.all({ since, unclaimed: unclaimed ? 1 : 0, channel: channel ?? null }).flatMap((row) => {
+    recent: ({ since, channel }) =>
+      recent.all({ since, channel: channel ?? null }).flatMap((row) => {
         const signal = signalOf(row);
-        return signal === undefined
-          ? []
-          : [{ signal, claimed: row.claimedBy !== null, inTurn: row.turnId !== null }];
+        return signal === undefined ? [] : [{ signal, inTurn: row.turnId !== null }];
       }),
     assemble(row) {
       const { id, state, filters, mode, consume, backfill, owner, createdAt, expiresAt } = row;

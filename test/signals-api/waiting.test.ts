@@ -64,6 +64,14 @@ describe("a wait", () => {
     });
   });
 
+  test("that only looks is not shown what another has claimed before", async () => {
+    const signal = await stack.arrive("Your code is 482913");
+    expect(await look({})).toEqual({ status: "matched", signal });
+    expect(await look({ consume: "peek" })).toEqual({ status: "timeout" });
+    const standing = await stack.waiting.createWatch({ mode: "continuous" }, admin);
+    expect(standing).toMatchObject({ state: "pending", signals: [] });
+  });
+
   test("tells its caller when it is cancelled", async () => {
     const wait = refusal(stack.waiting.awaitSignal({}, admin, never));
     await stack.pending(1);

@@ -124,10 +124,10 @@ test("a text that no watch was offered is looked into when one asks, and only it
   const text = "Your code is 482913";
   const message = t.inbound({ text, route: "signal", state: "received", annotation: "unread" });
   await t.store.admit({ message, effects: [] });
-  const recent = await t.store.recentSignals({ since: 0, unclaimed: true });
+  const recent = await t.store.recentSignals({ since: 0 });
   expect(recent.map(({ signal }) => signal.annotation.code)).toEqual(["482913"]);
   await t.store.purgeCodes(t.clock.now() + 1);
-  const [erased] = await t.store.recentSignals({ since: 0, unclaimed: true });
+  const [erased] = await t.store.recentSignals({ since: 0 });
   expect(erased?.signal).toMatchObject({
     text: "",
     annotation: { category: "verification_code", candidates: [] },
