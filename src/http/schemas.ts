@@ -14,6 +14,12 @@ import { turnRecordJson } from "../turn-record.ts";
 
 const time = z.iso.datetime().openapi({ example: "2026-01-31T09:30:00.000Z" });
 
+/** A duration as `parseDuration` takes it, for the document alone: the domain reads it. */
+export const durationForms = [
+  { type: "string" as const, pattern: "^[0-9]{1,15}(ms|s|m|h|d)$", example: "30s" },
+  { type: "number" as const, minimum: 0, description: "Seconds" },
+];
+
 export const pairingSchema = z
   .object({
     code: z.string().openapi({ example: "ABCD-2345" }),
@@ -43,7 +49,7 @@ export const channelSchema = z
 export const channelChangeSchema = z
   .strictObject({ mode: z.enum(["message", "signal"]).optional(), enabled: z.boolean().optional() })
   .refine(({ mode, enabled }) => mode !== undefined || enabled !== undefined, "Write mode, enabled, or both.")
-  .openapi("ChannelChange");
+  .openapi("ChannelChange", { minProperties: 1 });
 
 export const configurationSchema = z
   .object({

@@ -149,6 +149,8 @@ export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
                   .min(1)
                   .max(100)
                   .regex(/^\P{C}+$/u, "One line without control characters.")
+                  // The generator would leave the flag of the expression in it.
+                  .openapi({ pattern: "^\\P{C}+$" })
                   .nullable(),
               }),
             },

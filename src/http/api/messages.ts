@@ -47,8 +47,11 @@ const sendBody = z
     channel: z.string(),
     to: z.string(),
     body: z.string().optional(),
-    media_urls: z.array(z.string()).optional(),
-    content_sid: z.string().optional(),
+    media_urls: z
+      .array(z.string().openapi({ pattern: "^https?://" }))
+      .optional()
+      .openapi({ maxItems: 10 }),
+    content_sid: z.string().optional().openapi({ pattern: "^HX[0-9a-fA-F]{32}$" }),
     content_variables: z
       .union([z.string(), z.record(z.string(), z.string())])
       .optional()
@@ -56,7 +59,7 @@ const sendBody = z
   })
   .openapi("Send");
 
-const notifyBody = z.strictObject({ text: z.string() }).openapi("Notify");
+const notifyBody = z.strictObject({ text: z.string().openapi({ minLength: 1 }) }).openapi("Notify");
 
 const sentSchema = z.object({ id: z.string(), state: z.string() });
 

@@ -21,5 +21,6 @@ export const problems = {
   409: problem("Not possible at the moment"),
   413: problem("The body is too large"),
   415: problem("The body is of another type than this route takes"),
+  500: problem("An error of the service; its log says more"),
   503: problem("Try again later"),
 };

@@ -4,7 +4,7 @@ import { signalJson, watchJson } from "../../signal-json.ts";
 import type { Caller } from "../../token.ts";
 import type { Waiting } from "../../waiting.ts";
 import { CATEGORIES } from "../../watch.ts";
-import { listOf, pageQuery } from "../schemas.ts";
+import { durationForms, listOf, pageQuery } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 
 const time = z.iso.datetime().openapi({ example: "2026-01-31T09:30:00.000Z" });
@@ -42,53 +42,55 @@ const watchSchema = z
     instructions: z.string().optional(),
     mode: z.enum(["once", "continuous"]),
     consume: z.enum(["claim", "peek"]),
-    backfill: z.string().openapi({ example: "120s" }),
+    backfill: z.string().openapi({ pattern: "^[0-9]+(s|ms)$", example: "120s" }),
     agent: z.string().optional(),
     signals: z.array(signalSchema),
   })
   .openapi("Watch");
 
-const duration = { oneOf: [{ type: "string" as const }, { type: "number" as const }] };
-
 /*
  * The domain reads these fields, every problem at once and alike for every door, so here each may be anything; the
  * document says what is meant.
  */
-const text = (description: string) => z.unknown().optional().openapi({ type: "string", description });
+const text = (maxLength: number, description: string) =>
+  z.unknown().optional().openapi({ type: "string", minLength: 1, maxLength, description });
 const choice = (values: readonly string[], description: string) =>
   z
     .unknown()
     .optional()
     .openapi({ type: "string", enum: [...values], description });
-const period = (description: string) =>
-  z
-    .unknown()
-    .optional()
-    .openapi({ ...duration, description });
+const period = (description: string) => z.unknown().optional().openapi({ oneOf: durationForms, description });
 
-const filters = {
-  channel: text("Only texts on this channel"),
+const fields = (mode: ReturnType<typeof choice>) => ({
+  channel: text(200, "Only texts on this channel"),
   from: z
     .unknown()
     .optional()
     .openapi({
-      oneOf: [{ type: "string" }, { type: "array", items: { type: "string" } }],
+      oneOf: [{ type: "string" }, { type: "array", items: { type: "string" }, minItems: 1, maxItems: 50 }],
       description: "Senders, any of them; a trailing * matches all that begin so",
     }),
-  match: text("A regular expression (RE2) that is found anywhere in the text"),
+  match: text(2_000, "A regular expression (RE2) that is found anywhere in the text"),
   category: choice(CATEGORIES, "What the text is"),
-  origin: text("The host a code is bound to, as in `@example.com #123456`"),
-  instructions: text("Judged by the channel's llm agent, over what the other filters let through"),
-  mode: choice(["once", "continuous"], "`once` (default) ends with the first signal"),
+  origin: text(300, "The host a code is bound to, as in `@example.com #123456`"),
+  instructions: text(2_000, "Judged by the channel's llm agent, over what the other filters let through"),
+  mode,
   consume: choice(["claim", "peek"], "`claim` (default) takes the signal, `peek` only looks"),
   backfill: period("Texts that arrived up to this long before are considered too; 120s, at most 10m"),
-  expires_in: period("How long it waits"),
-};
+  expires_in: period("How long it waits; at least 1s, at most 365d"),
+});
 
+// The domain refuses the fields there are not, too, and says which one may be meant.
+const known = { additionalProperties: false };
 const awaitBody = z
-  .looseObject({ ...filters, timeout: period("How long the call waits; 25s, at most 300s") })
-  .openapi("Await");
-const watchBody = z.looseObject(filters).openapi("NewWatch");
+  .looseObject({
+    ...fields(choice(["once"], "A call ends with its first signal")),
+    timeout: period("How long the call waits; 25s, at most 300s"),
+  })
+  .openapi("Await", known);
+const watchBody = z
+  .looseObject(fields(choice(["once", "continuous"], "`once` (default) ends with the first signal")))
+  .openapi("NewWatch", known);
 
 const outcomeSchema = z
   .object({ status: z.enum(["matched", "timeout"]), signal: signalSchema.optional() })

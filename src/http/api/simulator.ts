@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 import { faultJson, phoneJson, phoneMessageJson, type SimulatorControl } from "../../simulated.ts";
 import { demandEverywhere } from "../../token.ts";
 import { callerOf } from "../guard.ts";
-import { listOf } from "../schemas.ts";
+import { durationForms, listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 import { shortListQuery, shortPage } from "./short-lists.ts";
 
@@ -35,6 +35,34 @@ const phoneMessage = z
     state: z.string(),
   })
   .openapi("PhoneMessage");
+const said = (type: "string" | "integer", description: string) =>
+  z.unknown().optional().openapi({ type, description });
+const matched = Object.fromEntries(
+  ["from", "to", "body", "path", "method"].map((name) => [name, { type: "string" as const }]),
+);
+/** The domain reads these, and refuses those that the kind of fault does not have; here each may be anything. */
+const faultBody = z
+  .looseObject({
+    on: z.unknown().openapi({ type: "string", enum: ["request", "send", "callback", "inbound"] }),
+    kind: said("string", "As `timeout_after`; each `on` has its own kinds"),
+    code: said("integer", "Twilio's error code"),
+    status: said("integer", "Of the HTTP answer"),
+    message: said("string", "Of the error"),
+    delay: z.unknown().optional().openapi({ oneOf: durationForms }),
+    retry_after: z.unknown().optional().openapi({ oneOf: durationForms }),
+    count: said("integer", "How often it is called"),
+    state: said("string", "The last state that is called back before the answer"),
+    states: z
+      .unknown()
+      .optional()
+      .openapi({ type: "array", items: { type: "string" } }),
+    times: said("integer", "How often it happens; until it is taken back unless given"),
+    match: z
+      .unknown()
+      .optional()
+      .openapi({ type: "object", properties: matched, additionalProperties: false }),
+  })
+  .openapi("NewFault", { required: ["on", "kind"], additionalProperties: false });
 const fault = z.looseObject({ id: z.string(), on: z.string(), kind: z.string() }).openapi("Fault");
 
 /** Simulated phones: text from them, read what they received, order faults. */
@@ -123,7 +151,7 @@ export function simulatorRoutes(api: OpenAPIHono, simulator: SimulatorRoutes): v
       request: {
         body: {
           required: true,
-          content: { "application/json": { schema: z.record(z.string(), z.unknown()) } },
+          content: { "application/json": { schema: faultBody } },
         },
       },
       responses: { 201: ok("The fault", fault), ...problems },

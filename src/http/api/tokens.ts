@@ -6,7 +6,7 @@ import { SCOPES } from "../../token.ts";
 import type { StoredToken } from "../../token-store.ts";
 import type { TokenExpiry, Tokens } from "../../tokens.ts";
 import { callerOf } from "../guard.ts";
-import { listOf } from "../schemas.ts";
+import { durationForms, listOf } from "../schemas.ts";
 import { ok, problems } from "./responses.ts";
 import { shortListQuery, shortPage } from "./short-lists.ts";
 
@@ -31,18 +31,22 @@ const createdSchema = tokenSchema
 const newToken = z
   .strictObject({
     name: z.string().trim().min(1, "Name it after who uses it.").max(100, "At most 100 characters."),
-    scopes: z
-      .array(z.enum(SCOPES, { error: `Write ${SCOPES.join(", ")}.` }))
-      .openapi({ description: "`read` shows no codes and no texts of signals; `admin` allows everything" }),
-    channels: z.array(z.string()).optional().openapi({ description: "It sees and does only these" }),
+    scopes: z.array(z.enum(SCOPES, { error: `Write ${SCOPES.join(", ")}.` })).openapi({
+      minItems: 1,
+      description: "`read` shows no codes and no texts of signals; `admin` allows everything",
+    }),
+    channels: z
+      .array(z.string())
+      .optional()
+      .openapi({ minItems: 1, description: "It sees and does only these" }),
     expires_at: z.iso
       .datetime({ offset: true, error: "Write it as 2026-01-31T09:30:00Z." })
       .optional()
-      .openapi({ description: "When it ends; or write expires_in" }),
-    expires_in: z
-      .union([z.string(), z.number()])
-      .optional()
-      .openapi({ description: "How long it is good for: `30d`, or a number of seconds" }),
+      .openapi({ description: "When it ends; or write expires_in, not both" }),
+    expires_in: z.union([z.string(), z.number()]).optional().openapi({
+      anyOf: durationForms,
+      description: "How long it is good for: `30d`, or a number of seconds",
+    }),
   })
   .openapi("NewToken");
 
