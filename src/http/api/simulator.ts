@@ -43,7 +43,10 @@ const matched = Object.fromEntries(
 /** The domain reads these, and refuses those that the kind of fault does not have; here each may be anything. */
 const faultBody = z
   .looseObject({
-    on: z.unknown().openapi({ type: "string", enum: ["request", "send", "callback", "inbound"] }),
+    on: z
+      .unknown()
+      .optional()
+      .openapi({ type: "string", enum: ["request", "send", "callback", "inbound"] }),
     kind: said("string", "As `timeout_after`; each `on` has its own kinds"),
     code: said("integer", "Twilio's error code"),
     status: said("integer", "Of the HTTP answer"),
