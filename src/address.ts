@@ -48,7 +48,10 @@ export function redactAddress(address: string): string {
   return `${prefix}***`;
 }
 
+/** With plus, as people write it too: `+1 (555) 123-4567`. Without it, digits alone and as many as a whole number has. */
+const NUMBER_IN_TEXT = /\+\(?\d(?:[ ().-]{0,2}\d){6,14}|(?<![\w.-])\d{10,15}(?![\w.-]?\w)/g;
+
 /** A sentence of ours with every full number in it redacted, for the log. */
 export function redactNumbers(text: string): string {
-  return text.replace(/\+\d{7,15}/g, redactAddress);
+  return text.replace(NUMBER_IN_TEXT, (found) => redactAddress(found.replace(/[ ().-]/g, "")));
 }

@@ -21,6 +21,7 @@ import { type Configuration, createConfiguration, type ReloadOutcome } from "./c
 import { createHousekeeping } from "./housekeeping.ts";
 import { createIds } from "./ids.ts";
 import { createLimitAlerts } from "./limit-alerts.ts";
+import { withoutNumbers } from "./log.ts";
 import { createMediaUploads } from "./media-uploads.ts";
 import { meteredPolicy } from "./metered.ts";
 import type { Operator } from "./operator.ts";
@@ -51,7 +52,8 @@ export interface App {
 }
 
 /** Opens database and policies, recovers unfinished work, and wires the service; nothing listens yet. */
-export async function openApp(first: Settings, seams: Seams): Promise<App> {
+export async function openApp(first: Settings, world: Seams): Promise<App> {
+  const seams = { ...world, log: withoutNumbers(world.log) };
   const { clock, log, random } = seams;
   const metrics = createRegistry();
   const current = await openCurrent(first);

@@ -1,4 +1,3 @@
-import { redactNumbers } from "./address.ts";
 import type { Carrier } from "./carrier.ts";
 import { FAILED_RETRY, reconnectDelay } from "./channel.ts";
 import type { ChannelLink } from "./channel-state.ts";
@@ -66,7 +65,7 @@ export function createChannelConnection(
         failures = 0;
         link = { link: "up", numbers: outcome.numbers, warnings: outcome.warnings };
         for (const { detail, fix } of outcome.warnings)
-          log.warn("channel.warning", { channel, reason: redactNumbers(detail), fix: redactNumbers(fix) });
+          log.warn("channel.warning", { channel, reason: detail, fix });
         await onOutcome();
         if (signal.aborted) return;
         onChange();

@@ -1,4 +1,3 @@
-import { redactNumbers } from "./address.ts";
 import { type ChannelState, channelNumber, reconnectDelay } from "./channel.ts";
 import {
   type ChannelConnection,
@@ -104,9 +103,9 @@ export function createChannels(seams: ChannelsSeams): Channels {
     log[level]("channel.status", {
       channel,
       status: state.status,
-      ...(state.reason === undefined ? {} : { reason: redactNumbers(state.reason) }),
+      ...(state.reason === undefined ? {} : { reason: state.reason }),
       // While pairing the code has a line of its own.
-      ...(state.fix === undefined || state.status === "pairing" ? {} : { fix: redactNumbers(state.fix) }),
+      ...(state.fix === undefined || state.status === "pairing" ? {} : { fix: state.fix }),
     });
     seams.onChange(channel, state);
   }

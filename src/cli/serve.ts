@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { inheritedEnv } from "../config/environment.ts";
+import { withoutNumbers } from "../log.ts";
 import { nearest } from "../nearest.ts";
 import { openSettings } from "./load.ts";
 import { hangups, untilSignal } from "./signals.ts";
@@ -25,7 +26,8 @@ export function serveVerb(program: Command): void {
         import("../app-seams.ts"),
       ]);
       const seams = systemSeams(settings.log, inheritedEnv(), VERSION);
-      for (const reason of warnings) seams.log.warn("config.warning", { reason });
+      const log = withoutNumbers(seams.log);
+      for (const reason of warnings) log.warn("config.warning", { reason });
       try {
         const broken = Promise.withResolvers<never>();
         broken.promise.catch(() => {});
@@ -34,13 +36,13 @@ export function serveVerb(program: Command): void {
           await app.listen();
           app.configuration.watch();
           onHangup(() => {
-            seams.log.info("signal", { name: "SIGHUP" });
+            log.info("signal", { name: "SIGHUP" });
             app.configuration.reload().catch((error: unknown) => {
-              seams.log.error("config.reload", { error: String(error) });
+              log.error("config.reload", { error: String(error) });
             });
           });
           // Without a database there is nothing to do here: whoever watches over the process starts it anew.
-          seams.log.info("signal", { name: await Promise.race([stopped, broken.promise]) });
+          log.info("signal", { name: await Promise.race([stopped, broken.promise]) });
         } finally {
           await app.close(SHUTDOWN_GRACE);
         }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { addressKind, isSendable, numberOf, redactAddress } from "../../src/address.ts";
+import { addressKind, isSendable, numberOf, redactAddress, redactNumbers } from "../../src/address.ts";
 
 describe("addresses", () => {
   test("have a kind", () => {
@@ -36,4 +36,18 @@ describe("addresses", () => {
       }),
     );
   });
+});
+
+test("sentences keep everything but whole numbers, however people write them", () => {
+  for (const [given, kept] of [
+    ["found whatsapp:+15557654321, write +15557654321", "found whatsapp:+1555***4321, write +1555***4321"],
+    ["found +1 (555) 765-4321 here", "found +1555***4321 here"],
+    ["found 15557654321 here", "found 1***1 here"],
+    [
+      "SM00000000000000000000000015557654321 at 2026-11-21T16:55:39.123Z",
+      "SM00000000000000000000000015557654321 at 2026-11-21T16:55:39.123Z",
+    ],
+    ["error 21211 of 127.0.0.1:43215, 1 + 20 tries", "error 21211 of 127.0.0.1:43215, 1 + 20 tries"],
+  ] as const)
+    expect(redactNumbers(given)).toBe(kept);
 });

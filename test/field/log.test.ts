@@ -1,5 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { inboundParameters, PHONE, type Service, STRANGER } from "../support/service.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openCarrier, TWILIO_SMS, twilioSection } from "../support/carrier.ts";
+import { closing } from "../support/cleanup.ts";
+import { inboundParameters, PHONE, type Service, STRANGER, startService } from "../support/service.ts";
 import { OTHER, startWithHook } from "./support.ts";
 
 setDefaultTimeout(20_000);
@@ -62,4 +66,35 @@ test("no line of the log holds a person's whole number, at whatever level, whate
       expect([text, text.includes(phone.slice(1))]).toEqual([text, false]);
   }
   expect(JSON.stringify(running.logs)).toContain("+1555***4321");
+});
+
+test("what a sentence says of a number is whole for the operator, and redacted in the log", async () => {
+  const carrier = closing(openCarrier());
+  const lost = { ...TWILIO_SMS, inbound: "poll", from_number: OTHER };
+  const config = { twilio: twilioSection(carrier), channels: { lost } };
+  const running = closing(await startService({ config }));
+  const [alert] = await running.logged("alert", { cause: "channel.failed/lost" });
+  expect(alert?.fields.reason).toContain("number +1555***0002 is not in the Twilio account");
+  expect((await running.api("GET", "/channels/lost")).body.reason).toContain(OTHER);
+  writeFileSync(
+    join(running.folder, "sms.yaml"),
+    `channels:
+  sms: { provider: simulator, agent: a, from_number: "whatsapp:${OTHER}" }
+  two: { provider: simulator, agent: a, from_number: ${OTHER.slice(1)} }
+  three: { provider: simulator, agent: a, from_number: "+1 (555) 765-0002" }
+  four: { provider: simulator, agent: a, from_number: "+15550100004", allowed_senders: ["${PHONE.slice(1)}"] }
+agents: { a: { type: echo } }
+`,
+  );
+  await running.app.configuration.reload();
+  expect(running.logs.filter(({ event }) => event === "config.problem").length).toBeGreaterThan(2);
+  expect(running.app.configuration.error()?.message).toContain(OTHER);
+  for (const line of running.logs)
+    for (const phone of [PHONE, OTHER])
+      expect([
+        line,
+        JSON.stringify(line)
+          .replace(/[ ().-]/g, "")
+          .includes(phone.slice(2)),
+      ]).toEqual([line, false]);
 });
