@@ -104,6 +104,8 @@ CREATE TABLE `held_replies` (
 	`channel` text NOT NULL,
 	`address` text NOT NULL,
 	`id` text NOT NULL,
+	`conversation_id` text NOT NULL,
+	`turn_id` text NOT NULL,
 	`parts` text NOT NULL,
 	`expires_at` integer NOT NULL,
 	PRIMARY KEY(`channel`, `address`)

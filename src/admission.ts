@@ -1,8 +1,7 @@
 import { redactAddress } from "./address.ts";
 import { type ChannelState, isOwnNumber } from "./channel.ts";
 import type { Clock } from "./clock.ts";
-import type { Command } from "./command.ts";
-import { nextParts } from "./compose.ts";
+import { answerTo, commandEffects, moreEffects, outboundTo } from "./command-effects.ts";
 import { sessionKey } from "./conversation.ts";
 import { type Dispatch, dispatch, storedSender } from "./dispatch.ts";
 import { AppError } from "./errors.ts";
@@ -10,7 +9,7 @@ import { heldBack } from "./held-back.ts";
 import type { NewId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import { channelsOf, unanswered } from "./loop.ts";
-import type { InboundEvent, NewOutbound, Route } from "./message.ts";
+import type { InboundEvent, Route } from "./message.ts";
 import type { PolicyEngine } from "./policy.ts";
 import type { ChannelSettings, Settings } from "./settings.ts";
 import { annotatedLater, type Signal, signalId } from "./signal.ts";
@@ -263,23 +262,13 @@ function effectsOf(
       ];
     case "opt_in":
       return [...effects, { kind: "opt_in", ...at }];
-    case "more": {
-      const atOnce = {
-        messages: channel.reply.maxMessages,
-        segments: seams.settings().limits.segmentsPerReply,
-      };
-      const { bodies, rest } = nextParts(decided.held, atOnce, seams.text);
-      return [
-        ...effects,
-        { kind: "hold", ...at, held: rest, expected: decided.held.id },
-        ...bodies.map(send),
-      ];
-    }
+    case "more":
+      return [...effects, ...moreEffects(decided.held, decided.key, event, channel, now, seams)];
     case "command":
       return [
         ...effects,
         ...commandEffects(decided.command, decided.key, event, channel, now),
-        send(answerTo(decided.command, channel, seams)),
+        send(answerTo(decided.command, channel, seams.channelState(channel.id))),
       ];
     case "confirm": {
       const { turnId, callId } = decided.confirmation;
@@ -307,67 +296,9 @@ function effectsOf(
   }
 }
 
-function commandEffects(
-  command: Command,
-  key: string,
-  event: InboundEvent,
-  channel: ChannelSettings,
-  now: number,
-): readonly Effect[] {
-  const cancel: Effect = { kind: "cancel_turns", key, at: now, reason: `The sender texted /${command}.` };
-  switch (command) {
-    case "new":
-      return [
-        cancel,
-        { kind: "end_conversation", key, at: now },
-        { kind: "hold", channel: channel.id, address: event.from, held: undefined },
-      ];
-    case "stop":
-      return [cancel];
-    case "help":
-    case "status":
-      return [];
-  }
-}
-
 const PAIRED = "This phone is paired. Text me anything; /help lists commands, STOP ends all texts.";
-
-/** What a command is answered with: one segment, GSM-7. */
-function answerTo(command: Command, channel: ChannelSettings, seams: AdmissionSeams): string {
-  switch (command) {
-    case "new":
-      return "New conversation. What can I do for you?";
-    case "stop":
-      return "Stopped.";
-    case "help":
-      return "/new starts a fresh conversation, /stop cancels what is running, /status shows how things are, MORE continues a long reply. STOP ends all texts.";
-    case "status": {
-      const state = seams.channelState(channel.id);
-      return `${channel.id}: ${state.status}. Agent: ${channel.agent ?? "none"}.`;
-    }
-  }
-}
 
 /** Turns and sends of such a channel wait. */
 export function isHeld(state: ChannelState): boolean {
   return state.status === "disabled" || state.status === "failed";
-}
-
-/** A text of our own, counted as it will be billed. */
-export function outboundTo(
-  channel: string,
-  to: string,
-  body: string,
-  now: number,
-  seams: Pick<AdmissionSeams, "newId" | "text">,
-): NewOutbound {
-  return {
-    id: seams.newId("msg"),
-    channel,
-    to,
-    text: body,
-    mediaUrls: [],
-    segments: seams.text.segments(body),
-    createdAt: now,
-  };
 }

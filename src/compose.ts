@@ -97,7 +97,7 @@ export function nextParts(
   const { bodies, rest } = nextOf(held.parts, atOnce, text);
   return {
     bodies,
-    rest: rest.length === 0 ? undefined : { id: held.id, parts: rest, expiresAt: held.expiresAt },
+    rest: rest.length === 0 ? undefined : { ...held, parts: rest },
   };
 }
 

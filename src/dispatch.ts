@@ -20,7 +20,7 @@ export type Dispatch = DispatchBase &
     /** Answered by the carrier itself. */
     | { readonly action: "help" }
     | { readonly action: "command"; readonly command: Command; readonly key: string }
-    | { readonly action: "more"; readonly held: HeldReply }
+    | { readonly action: "more"; readonly held: HeldReply; readonly key: string }
     /** The code of a call that waits for it. */
     | { readonly action: "confirm"; readonly confirmation: PendingConfirmation }
     /** `guess`: six digits that are no pending code while a call waits for one. */
@@ -106,7 +106,7 @@ export function dispatch(
   if (command !== undefined)
     return { ...base, action: "command", command, key, route: "command", state: "handled" };
   if (facts.held !== undefined && facts.held.expiresAt > now && asksForMore(event.body))
-    return { ...base, action: "more", held: facts.held, route: "command", state: "handled" };
+    return { ...base, action: "more", held: facts.held, key, route: "command", state: "handled" };
   const guess = confirmation !== undefined && waiting.length > 0;
   const turn = { ...base, action: "turn", key, state: "queued" } as const;
   return guess ? { ...turn, guess } : turn;

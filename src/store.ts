@@ -93,8 +93,11 @@ export interface SenderFacts {
   readonly confirmations?: readonly PendingConfirmation[];
 }
 
+/** What is left of a reply. It outlives the conversation and the turn that it is of. */
 export interface HeldReply {
   readonly id: string;
+  readonly conversationId: string;
+  readonly turnId: string;
   readonly parts: readonly string[];
   readonly expiresAt: number;
 }
@@ -163,7 +166,13 @@ export type Effect =
       readonly held: HeldReply | undefined;
       readonly expected?: string;
     }
-  | { readonly kind: "send"; readonly outbound: NewOutbound }
+  /**
+   * With `ifOpen`, it is a part of the reply of its conversation and turn, and belongs to them only while that
+   * conversation is the open one of the key.
+   */
+  | { readonly kind: "send"; readonly outbound: NewOutbound; readonly ifOpen?: OpenConversation }
+  /** The open conversation of the key has gone on, by a text that begins no turn. Opens none. */
+  | ({ readonly kind: "go_on" } & OpenConversation)
   /** Lets a call run whose code came back, and queues its turn; `stale` when it no longer waits. */
   | { readonly kind: "confirm_call"; readonly turnId: string; readonly callId: string; readonly at: number }
   /** Counts a wrong code against the sender's waiting calls; the fifth gives them up. */
@@ -204,6 +213,9 @@ export type JoinConversation = Pick<
   QueueTurn,
   "key" | "conversationId" | "channel" | "address" | "agent" | "idleTimeout" | "at"
 >;
+
+/** The open conversation of a key, where there is one that is not idle at `at`. */
+export type OpenConversation = Pick<QueueTurn, "key" | "idleTimeout" | "at">;
 
 export type AdmitOutcome =
   | {

@@ -154,7 +154,13 @@ export function createTurns(seams: TurnSeams): Turns {
     const held: HeldReply | undefined =
       composed.held.length === 0
         ? undefined
-        : { id: seams.newId("msg"), parts: composed.held, expiresAt: now + HELD_FOR };
+        : {
+            id: seams.newId("msg"),
+            conversationId: claimed.turn.conversationId,
+            turnId: claimed.turn.id,
+            parts: composed.held,
+            expiresAt: now + HELD_FOR,
+          };
     return finish(
       claimed,
       { kind: "done" },

@@ -1,3 +1,4 @@
+import type { NewOutbound } from "../message.ts";
 import type { Admission, AdmitOutcome, Effect } from "../store.ts";
 import { billedSegments, type LocalDay } from "../usage.ts";
 import type { Confirmations } from "./confirmations.ts";
@@ -123,8 +124,11 @@ function apply(effect: Effect, seq: number, parts: AdmissionParts): Applied {
       if (effect.expected !== undefined) checkHeld(effect, effect.expected, senders);
       senders.hold(effect.channel, effect.address, effect.held);
       return {};
+    case "go_on":
+      turns.goOn(effect);
+      return {};
     case "send":
-      return { send: outbox.put(effect.outbound).state === "pending" };
+      return { send: outbox.put(placed(effect, turns)).state === "pending" };
     case "confirm_call":
       if (!parts.confirmations.confirm(effect.turnId, effect.callId, effect.at))
         throw new Stale("the call no longer waits for its code");
@@ -136,6 +140,16 @@ function apply(effect: Effect, seq: number, parts: AdmissionParts): Applied {
     case "offer_signal":
       return { offered: parts.signals.offer(effect) };
   }
+}
+
+/** The text, without the conversation that it would be a part of where that is no longer open. */
+function placed(
+  { outbound, ifOpen }: Extract<Effect, { kind: "send" }>,
+  turns: Pick<Turns, "openConversation">,
+): NewOutbound {
+  if (ifOpen === undefined || turns.openConversation(ifOpen) === outbound.conversationId) return outbound;
+  const { conversationId, turnId, ...alone } = outbound;
+  return alone;
 }
 
 /**

@@ -454,6 +454,9 @@ export const heldReplies = sqliteTable(
     channel: text("channel").notNull(),
     address: text("address").notNull(),
     id: text("id").notNull(),
+    /** Of the reply. No references: the parts outlive both. */
+    conversationId: text("conversation_id").notNull(),
+    turnId: text("turn_id").notNull(),
     parts: json<readonly string[]>("parts").notNull(),
     expiresAt: integer("expires_at").notNull(),
   },

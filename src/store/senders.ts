@@ -150,12 +150,14 @@ export function createSenders(db: Db): Senders {
     .where(of(optOuts))
     .prepare();
 
-  const hold: Write<Sender & { id: string; parts: string | null; expiresAt: number }> = db
+  const hold: Write<Sender & Omit<HeldReply, "parts"> & { parts: string | null }> = db
     .insert(heldReplies)
     .values({
       channel: param("channel"),
       address: param("address"),
       id: param("id"),
+      conversationId: param("conversationId"),
+      turnId: param("turnId"),
       parts: setTo("parts"),
       expiresAt: param("expiresAt"),
     })
@@ -163,6 +165,8 @@ export function createSenders(db: Db): Senders {
       target: [heldReplies.channel, heldReplies.address],
       set: {
         id: sql`excluded.id`,
+        conversationId: sql`excluded.conversation_id`,
+        turnId: sql`excluded.turn_id`,
         parts: sql`excluded.parts`,
         expiresAt: sql`excluded.expires_at`,
       },
@@ -180,7 +184,13 @@ export function createSenders(db: Db): Senders {
       .where(and(of(confirmations), PENDING)),
   ).prepare();
   const held: Read<Sender, HeldReply> = db
-    .select({ id: heldReplies.id, parts: heldReplies.parts, expiresAt: heldReplies.expiresAt })
+    .select({
+      id: heldReplies.id,
+      conversationId: heldReplies.conversationId,
+      turnId: heldReplies.turnId,
+      parts: heldReplies.parts,
+      expiresAt: heldReplies.expiresAt,
+    })
     .from(heldReplies)
     .where(of(heldReplies))
     .prepare();
@@ -271,14 +281,7 @@ export function createSenders(db: Db): Senders {
     hold(channel, address, reply) {
       remarked(channel, address);
       if (reply === undefined || reply.parts.length === 0) drop.run({ channel, address });
-      else
-        hold.run({
-          channel,
-          address,
-          id: reply.id,
-          parts: encoded(reply.parts),
-          expiresAt: reply.expiresAt,
-        });
+      else hold.run({ channel, address, ...reply, parts: encoded(reply.parts) });
     },
     held: (channel, address) => held.get({ channel, address }),
     savePairing(pending) {

@@ -1,5 +1,5 @@
 import { turnDueAt } from "../conversation.ts";
-import type { JoinConversation, QueueTurn } from "../store.ts";
+import type { JoinConversation, OpenConversation, QueueTurn } from "../store.ts";
 import type { QueueTask } from "../timed.ts";
 import { isTooOld, MAX_TURN_TEXTS } from "../turn.ts";
 import type { Conversations } from "./conversations.ts";
@@ -18,6 +18,10 @@ export interface TurnQueue {
   queueTask(turn: QueueTask): void;
   /** Answers the conversation, which has gone on at that time. */
   enterConversation(join: JoinConversation): string;
+  /** The open conversation of a key; undefined where there is none, or it is idle. */
+  openConversation(asked: OpenConversation): string | undefined;
+  /** That conversation, where there is one, has gone on at that time. */
+  goOn(asked: OpenConversation): void;
 }
 
 export function createTurnQueue(
@@ -32,7 +36,7 @@ export function createTurnQueue(
   /** True when nothing was said for too long, and no turn keeps it open that runs, is parked or will run. */
   function isIdle(
     { lastAt }: { readonly lastAt: number },
-    { key, idleTimeout, at }: Pick<JoinConversation, "key" | "idleTimeout" | "at">,
+    { key, idleTimeout, at }: OpenConversation,
   ): boolean {
     if (at - lastAt <= idleTimeout) return false;
     return waiting.all({ key }).every((turn) => turn.state === "queued" && isTooOld(turn, idleTimeout, at));
@@ -48,6 +52,11 @@ export function createTurnQueue(
     const { conversationId: id, key, channel, address, agent, at } = turn;
     conversations.open({ id, key, channel, address, agent, at });
     return id;
+  }
+
+  function openConversation(asked: OpenConversation): string | undefined {
+    const open = conversations.openOf(asked.key);
+    return open === undefined || isIdle(open, asked) ? undefined : open.id;
   }
 
   /** When a further turn of the sender may start, by the limit per minute. */
@@ -106,6 +115,11 @@ export function createTurnQueue(
 
   return {
     place,
+    openConversation,
+    goOn(asked) {
+      const id = openConversation(asked);
+      if (id !== undefined) conversations.wentOn(id, 0, asked.at);
+    },
     queue(text, turn) {
       const { turnId, conversationId, dueAt } = place(turn);
       messages.setTurn(text, turnId, conversationId);

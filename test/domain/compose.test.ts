@@ -5,6 +5,8 @@ import { createTextTools } from "../../src/text/tools.ts";
 const text = createTextTools();
 const REPLY = { maxMessages: 1, overflow: "more", economy: true } as const;
 
+const HELD = { id: "m", conversationId: "conv_1", turnId: "turn_1", expiresAt: HELD_FOR };
+
 test("an answer of megabytes is cut at what anybody would read, so that no other turn waits for it", () => {
   const { bodies, held } = compose("word ".repeat(700_000), REPLY, 10, text);
   const all = [...bodies, ...held].join("");
@@ -23,7 +25,7 @@ test("an answer of 20,000 characters is there as a whole, part by part", () => {
   const words = Array.from({ length: 2_500 }, (_, i) => `word${i}`).join(" ");
   const first = compose(words, REPLY, 10, text);
   const parts = [...first.bodies];
-  let rest: ReturnType<typeof nextParts>["rest"] = { id: "m", parts: first.held, expiresAt: HELD_FOR };
+  let rest: ReturnType<typeof nextParts>["rest"] = { ...HELD, parts: first.held };
   while (rest !== undefined) {
     const next = nextParts(rest, { messages: 1, segments: 10 }, text);
     parts.push(...next.bodies);
@@ -42,7 +44,7 @@ describe("parts that go out at once", () => {
       for (const segments of [1, 2, 3, 5, 10]) {
         const first = compose(words, { ...REPLY, maxMessages }, segments, text);
         const sent = [first.bodies];
-        let rest: ReturnType<typeof nextParts>["rest"] = { id: "m", parts: first.held, expiresAt: HELD_FOR };
+        let rest: ReturnType<typeof nextParts>["rest"] = { ...HELD, parts: first.held };
         while (rest !== undefined) {
           const next = nextParts(rest, { messages: maxMessages, segments }, text);
           sent.push(next.bodies);
@@ -64,7 +66,7 @@ describe("parts that go out at once", () => {
     const cut = compose(words, REPLY, 10, text);
     const [part = ""] = cut.held;
     expect(text.segments(part)).toBeGreaterThan(3);
-    const held = { id: "m", parts: cut.held, expiresAt: HELD_FOR };
+    const held = { ...HELD, parts: cut.held };
     expect(nextParts(held, { messages: 10, segments: 3 }, text).bodies).toEqual([part]);
   });
 });

@@ -25,7 +25,7 @@ async function start(
       ...options,
       config: {
         channels: { sms: { ...SMS, agent: "hook", ...channel } },
-        agents: { hook: { type: "http", url: agent.url } },
+        agents: { hook: { type: "http", url: agent.url, timeout: "1h" } },
         ...options.config,
       },
     }),
@@ -75,6 +75,30 @@ describe("commands", () => {
     expect(await replies(running, 1)).toEqual([expect.stringContaining("connected")]);
     request.answer("done");
     expect((await replies(running, 2))[1]).toBe("done");
+  });
+
+  test("keep the conversation open, /stop too where a turn has run for longer than idle_timeout", async () => {
+    const clock = manualClock();
+    const { running, agent } = await start({ idle_timeout: "10m" }, { clock });
+    await running.admitted(PHONE, "first");
+    await replies(running, 1);
+    for (const [i, command] of ["/status", "/help", "/stop"].entries()) {
+      await clock.advance(9 * 60_000);
+      await running.admitted(PHONE, command);
+      await replies(running, i + 2);
+    }
+    await clock.advance(9 * 60_000);
+    agent.hold();
+    await running.admitted(PHONE, "a long job");
+    const [first, second] = [await agent.request(1), await agent.request(2)];
+    expect(second.body.conversation_id).toBe(first.body.conversation_id);
+    await clock.advance(11 * 60_000);
+    await running.admitted(PHONE, "/stop");
+    await replies(running, 5);
+    await clock.advance(9 * 60_000);
+    await running.admitted(PHONE, "go on");
+    const third = await agent.request(3);
+    expect(third.body.conversation_id).toBe(first.body.conversation_id);
   });
 
   test("are ordinary texts for a sender that is not paired", async () => {
@@ -242,6 +266,36 @@ describe("a reply that is longer than one text", () => {
     agent.respond(({ body }) => `re: ${body.text}`);
     await again.text(PHONE, "MORE");
     expect((await again.received(PHONE, 2))[1]?.text).toBe("re: MORE");
+  });
+
+  test("keeps the conversation open while it is read by MORE, and the agent is told what was read", async () => {
+    const clock = manualClock();
+    const { running, agent } = await start({ idle_timeout: "10m" }, { clock });
+    agent.respond(({ body }) => (body.text === "long" ? LONG : `re: ${body.text}`));
+    await running.admitted(PHONE, "long");
+    await replies(running, 1);
+    for (const count of [2, 3]) {
+      await clock.advance(9 * 60_000);
+      await running.admitted(PHONE, "MORE");
+      await replies(running, count);
+    }
+    await clock.advance(9 * 60_000);
+    await running.admitted(PHONE, "and then?");
+    const [first, second] = [await agent.request(1), await agent.request(2)];
+    expect(second.body.conversation_id).toBe(first.body.conversation_id);
+    const read = (await replies(running, 3)).slice(0, 3);
+    expect(second.body.messages.map(({ role, text }) => [role, text])).toEqual([
+      ["user", "long"],
+      ...read.map((text) => ["assistant", text]),
+      ["user", "and then?"],
+    ]);
+    const { body } = await running.api(
+      "GET",
+      `/messages?direction=outbound&conversation_id=${first.body.conversation_id}`,
+    );
+    expect(body.items.slice(-3).map((item: { turn_id: string }) => item.turn_id)).toEqual(
+      Array(3).fill(first.body.turn_id),
+    );
   });
 
   test("has its held parts replaced by the next reply, and dropped by /new", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Pairing } from "../../src/pairing.ts";
 import type { Effect } from "../../src/store.ts";
-import { ALICE, BOB, present, testStore } from "./support.ts";
+import { ALICE, BOB, heldOf, present, testStore } from "./support.ts";
 
 const MINUTE = 60_000;
 
@@ -114,7 +114,7 @@ test("what few senders have is known as soon as it is written, and not where tha
   expect(await facts()).toMatchObject({ optedOut: true });
   await t.admit([{ kind: "opt_in", ...sender }]);
   expect(await facts()).toMatchObject({ optedOut: false });
-  const held = { id: "msg_held", parts: ["more"], expiresAt: now + 60_000 };
+  const held = { ...heldOf("msg_held", now + 60_000), parts: ["more"] };
   await t.admit([{ kind: "hold", ...sender, held }]);
   expect(await facts()).toMatchObject({ held });
 });
@@ -252,7 +252,7 @@ describe("what is known of a sender", () => {
       ]);
     }
     await t.store.savePairing(pairing(now, { id: "pair_9" }));
-    const held = { id: "msg_held", parts: ["two", "three"], expiresAt: now + MINUTE };
+    const held = { ...heldOf("msg_held", now + MINUTE), parts: ["two", "three"] };
     await t.admit([
       { kind: "opt_out", channel: "sms", address: ALICE, at: now },
       { kind: "hold", channel: "sms", address: ALICE, held },
@@ -291,7 +291,7 @@ describe("held parts of a reply", () => {
       kind: "hold",
       channel: "sms",
       address: ALICE,
-      held: parts.length === 0 ? undefined : { id: "msg_held", parts, expiresAt },
+      held: parts.length === 0 ? undefined : { ...heldOf("msg_held", expiresAt), parts },
       ...(expected === undefined ? {} : { expected }),
     });
     await t.admit([hold(["two", "three"])]);

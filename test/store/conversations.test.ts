@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Effect } from "../../src/store.ts";
 import { ALICE, BOB, conversationOf, present, testStore, textsOf } from "./support.ts";
 
 const MINUTE = 60_000;
@@ -43,6 +44,28 @@ describe("the conversation of a turn", () => {
     expect((await conversationOf(t, second.id)).id).toBe((await conversationOf(t, first.id)).id);
   });
 
+  test("goes on by a text that begins no turn, unless it is idle; none is opened by one", async () => {
+    const t = testStore();
+    const goOn = () =>
+      t.admit([{ kind: "go_on", key: `sms:${ALICE}`, idleTimeout: 30 * MINUTE, at: t.clock.now() }]);
+    await goOn();
+    expect((await t.store.conversations({ limit: 5 })).items).toEqual([]);
+    const { id } = await t.text();
+    await t.reply(present((await t.claimTurns())[0]));
+    await t.clock.advance(30 * MINUTE);
+    await goOn();
+    expect(await conversationOf(t, id)).toMatchObject({ lastAt: t.clock.now(), messages: 1 });
+    const lastAt = t.clock.now();
+    await t.clock.advance(30 * MINUTE + 1);
+    await goOn();
+    expect((await conversationOf(t, id)).lastAt).toBe(lastAt);
+    const next = await t.text();
+    expect((await conversationOf(t, next.id)).id).not.toBe((await conversationOf(t, id)).id);
+    await goOn();
+    const open = (await t.store.conversations({ open: true, limit: 5 })).items;
+    expect(open.map((one) => one.lastAt)).toEqual([t.clock.now()]);
+  });
+
   test("is a fresh one when the channel has another agent, whose turn the texts do not join", async () => {
     const t = testStore();
     const first = await t.text(ALICE, { message: { text: "a" } });
@@ -83,6 +106,42 @@ describe("the conversation of a turn", () => {
     expect(await t.reply(running, "still mine")).toBe(true);
     expect(await textsOf(t)).toEqual([["b"]]);
     expect(await t.store.endConversation("conv_none", t.clock.now())).toBe(false);
+  });
+});
+
+describe("a part of a reply that is asked for", () => {
+  async function part(wait: number, between: readonly Effect[] = []) {
+    const t = testStore();
+    const { id } = await t.text();
+    const { turn } = present((await t.claimTurns())[0]);
+    await t.reply(present({ turn, texts: [] }), "one");
+    await t.clock.advance(wait);
+    if (between.length > 0) await t.admit(between);
+    const outbound = t.outbound({ text: "two", conversationId: turn.conversationId, turnId: turn.id });
+    const ifOpen = { key: `sms:${ALICE}`, idleTimeout: 30 * MINUTE, at: t.clock.now() };
+    await t.admit([{ kind: "send", outbound, ifOpen }]);
+    const said = (await t.store.history(turn.conversationId, 9)).map(({ text }) => text);
+    const { messages } = await conversationOf(t, id);
+    return { part: present(await t.store.message(outbound.id)), turn, said, messages };
+  }
+
+  test("belongs to the reply's conversation and turn while that is open", async () => {
+    const asked = await part(30 * MINUTE);
+    expect(asked.part).toMatchObject({
+      conversationId: asked.turn.conversationId,
+      turnId: asked.turn.id,
+      state: "pending",
+    });
+    expect([asked.said, asked.messages]).toEqual([["hello", "one", "two"], 3]);
+  });
+
+  test("belongs to none once that is idle or has ended, and is sent all the same", async () => {
+    const ended: Effect = { kind: "end_conversation", key: `sms:${ALICE}`, at: 0 };
+    for (const asked of [await part(30 * MINUTE + 1), await part(0, [ended])]) {
+      expect(asked.part.state).toBe("pending");
+      expect([asked.part.conversationId, asked.part.turnId]).toEqual([undefined, undefined]);
+      expect([asked.said, asked.messages]).toEqual([["hello", "one"], 2]);
+    }
   });
 });
 

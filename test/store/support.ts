@@ -10,7 +10,15 @@ import { connector, openDatabase } from "../../src/store/connection.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { MIGRATIONS } from "../../src/store/migrations.ts";
 import { createSqliteStore } from "../../src/store/sqlite-store.ts";
-import type { AdmitOutcome, ClaimedSend, Effect, NewInbound, QueueTurn, Store } from "../../src/store.ts";
+import type {
+  AdmitOutcome,
+  ClaimedSend,
+  Effect,
+  HeldReply,
+  NewInbound,
+  QueueTurn,
+  Store,
+} from "../../src/store.ts";
 import type { ClaimedTurn } from "../../src/turn.ts";
 import { afterTest } from "../support/cleanup.ts";
 import { type ManualClock, manualClock, syncAtOnce } from "../support/clock.ts";
@@ -223,6 +231,11 @@ export function present<T>(value: T | undefined | null): T {
 /** Claims what is due and answers the texts of each turn. */
 export async function textsOf(t: TestStore, limit = 10): Promise<readonly string[][]> {
   return (await t.claimTurns(limit)).map(({ texts }) => texts.map(({ text }) => text));
+}
+
+/** A part of some reply that waits for MORE. */
+export function heldOf(id: string, expiresAt: number): HeldReply {
+  return { id, conversationId: "conv_of_the_reply", turnId: "turn_of_the_reply", parts: ["more"], expiresAt };
 }
 
 /** The conversation a message belongs to. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ALICE, BOB, conversationOf, present, testStore, textsOf } from "./support.ts";
+import { ALICE, BOB, conversationOf, heldOf, present, testStore, textsOf } from "./support.ts";
 
 const MINUTE = 60_000;
 
@@ -291,7 +291,7 @@ describe("finishing a turn", () => {
 
   test("replaces, keeps or drops what was held for the person", async () => {
     const t = testStore();
-    const held = (id: string) => ({ id, parts: ["more"], expiresAt: t.clock.now() + MINUTE });
+    const held = (id: string) => heldOf(id, t.clock.now() + MINUTE);
     const heldNow = async () =>
       (await t.store.senderFacts({ channel: "sms", address: ALICE, now: t.clock.now() })).held;
     const finish = async (change: ReturnType<typeof held> | undefined | "keep") => {
