@@ -45,6 +45,8 @@ export function createChannelPairing(channel: string, seams: ChannelPairingSeams
   let addresses: readonly string[] = [];
   let pairing: Pairing | undefined;
   let loaded = false;
+  /** The id of the code that the log shows. */
+  let shown: string | undefined;
   let timer: CancelTimer | undefined;
   /** Upkeep is one at a time, or two codes would be made at once. */
   let latest: Promise<void> = Promise.resolve();
@@ -73,7 +75,9 @@ export function createChannelPairing(channel: string, seams: ChannelPairingSeams
     await load();
     const settings = seams.settings();
     if (closed || settings === undefined || !settings.enabled) return;
-    if (needsPairing(settings, addresses.length) && pending() === undefined) await fresh();
+    const kept = pending();
+    if (kept !== undefined) show(kept);
+    else if (needsPairing(settings, addresses.length)) await fresh();
     if (closed || pairing === undefined || !needsPairing(settings, addresses.length)) return;
     timer = clock.after(Math.max(0, pairing.expiresAt - clock.now()), () => {
       upkeep()
@@ -97,14 +101,21 @@ export function createChannelPairing(channel: string, seams: ChannelPairingSeams
     };
     await store.savePairing(made);
     pairing = made;
+    show(made);
+    return made;
+  }
+
+  /** Tells a code once per process: after a restart nobody reads the log of the one before. */
+  function show({ id, code, expiresAt }: Pairing): void {
+    if (id === shown) return;
+    shown = id;
     const number = seams.number();
     log.info("pairing.code", {
       channel,
-      code: made.code,
+      code,
       ...(number === undefined ? {} : { number: redactAddress(number) }),
-      expires: new Date(made.expiresAt).toISOString(),
+      expires: new Date(expiresAt).toISOString(),
     });
-    return made;
   }
 
   return {

@@ -14,6 +14,7 @@ export interface ChannelView {
   readonly enabled: boolean;
   readonly state: ChannelState;
   readonly pairedAddresses: number;
+  /** Absent also while a Messaging Service's numbers are not known: nobody could tell where to text the code. */
   readonly pairing?: PairingView;
 }
 
@@ -31,8 +32,14 @@ function numberOf(settings: ChannelSettings, state: ChannelState): string {
   return known ?? (settings.sender.kind === "service" ? settings.sender.sid : settings.sender.number);
 }
 
-export function pairingView(settings: ChannelSettings, state: ChannelState, pairing: Pairing): PairingView {
-  const number = numberOf(settings, state);
+/** Undefined while it is not known which number the code is to be texted to. */
+export function pairingView(
+  settings: ChannelSettings,
+  state: ChannelState,
+  pairing: Pairing | undefined,
+): PairingView | undefined {
+  const number = channelNumber(settings, state);
+  if (number === undefined || pairing === undefined) return undefined;
   return {
     code: pairing.code,
     expiresAt: pairing.expiresAt,
@@ -45,8 +52,8 @@ export function channelView(
   settings: ChannelSettings,
   channels: Pick<Channels, "state" | "pairing" | "pairedCount">,
 ): ChannelView {
-  const pairing = channels.pairing(settings.id);
   const state = channels.state(settings.id);
+  const pairing = pairingView(settings, state, channels.pairing(settings.id));
   return {
     id: settings.id,
     provider: settings.provider,
@@ -56,6 +63,6 @@ export function channelView(
     enabled: settings.enabled,
     state,
     pairedAddresses: channels.pairedCount(settings.id),
-    ...(pairing === undefined ? {} : { pairing: pairingView(settings, state, pairing) }),
+    ...(pairing === undefined ? {} : { pairing }),
   };
 }

@@ -31,7 +31,10 @@ export interface Channels {
   state(channel: string): ChannelState;
   /** The pending code, where it is still valid. */
   pairing(channel: string): Pairing | undefined;
-  /** Makes a fresh code; rejects with AppError `conflict` for a disabled channel. */
+  /**
+   * Makes a fresh code; rejects with AppError `conflict` for a disabled channel, and while it is not known which number
+   * the code is to be texted to.
+   */
   beginPairing(channel: string): Promise<Pairing>;
   /** False when none was pending. While nobody may text the agent, a fresh code takes its place. */
   cancelPairing(channel: string): Promise<boolean>;
@@ -161,6 +164,13 @@ export function createChannels(seams: ChannelsSeams): Channels {
         throw new AppError("conflict", `The channel ${channel} is disabled, so no code could reach it.`, {
           fix: "Enable the channel first.",
         });
+      const state = stateOf(channel);
+      if (channelNumber(settings, state) === undefined)
+        throw new AppError(
+          "conflict",
+          `The number of the channel ${channel} is not known yet, so nobody could tell where to text a code. It is ${state.status}: ${state.reason ?? "its Messaging Service has no number."}`,
+          { fix: state.fix ?? "Add a number to the Messaging Service's sender pool." },
+        );
       const { pairing } = entryOf(channel);
       const code = await pairing.fresh();
       await pairing.upkeep();

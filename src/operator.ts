@@ -178,7 +178,7 @@ export function createOperator(seams: OperatorSeams): Operator {
     async beginPairing(channel) {
       const settings = settingsOf(channel);
       const pairing = await channels.beginPairing(channel);
-      return pairingView(settings, channels.state(channel), pairing);
+      return found(pairingView(settings, channels.state(channel), pairing), "pairing code");
     },
     async cancelPairing(channel) {
       settingsOf(channel);

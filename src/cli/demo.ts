@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { addressKind } from "../address.ts";
 import type { App } from "../app.ts";
 import { inheritedEnv } from "../config/environment.ts";
+import type { Log } from "../log.ts";
 import { call } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { openSettings } from "./load.ts";
@@ -75,7 +76,11 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
   const level = options.verbose === true ? "info" : "error";
   const seams = systemSeams({ level, format: "auto" }, inheritedEnv(), VERSION);
   const stopped = untilSignal();
-  const app = await openApp(settings, { ...seams, configFile: file });
+  let welcomed = false;
+  const log = tellingCodes(seams.log, (code) => {
+    if (welcomed) stdout.line(`The pairing code is ${code} from now on; the one before has ended.`);
+  });
+  const app = await openApp(settings, { ...seams, log, configFile: file });
   try {
     const { adminUrl } = await app.listen();
     app.configuration.watch();
@@ -86,6 +91,7 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
     const target = { url: adminUrl, token: app.adminToken };
     const link = async () => `${adminUrl}${(await call(target, "POST", "/sign-in-links", signInLink)).path}`;
     stdout.line(welcome(pairing.code, await link(), config, options));
+    welcomed = true;
     const showMessages = async () => {
       const { items } = await call(target, "GET", "/messages?limit=20", list(message));
       stdout.line(items.length === 0 ? "No messages yet." : messageTable([...items].reverse()));
@@ -97,6 +103,17 @@ async function demo(folder: string, options: DemoOptions): Promise<void> {
     await app.close(options.tour === true ? 1_000 : SHUTDOWN_GRACE);
     seams.log.flush();
   }
+}
+
+/** A pairing code ends after ten minutes; the line about the next one is in the log, which is not shown. */
+function tellingCodes(log: Log, tell: (code: string) => void): Log {
+  return {
+    ...log,
+    info(event, fields) {
+      log.info(event, fields);
+      if (event === "pairing.code") tell(String(fields?.code));
+    },
+  };
 }
 
 function demoConfig(options: DemoOptions, publicPort: number, adminPort: number): unknown {

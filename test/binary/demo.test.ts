@@ -65,6 +65,18 @@ test("with no input it stays up until SIGTERM, and no file of the checkout is op
   expect(readdirSync(sandbox.temporary)).toEqual([]);
 }, 30_000);
 
+test("a pairing code that takes the place of the first one is told", async () => {
+  sandbox = await openSandbox();
+  const demo = sandbox.start(["demo"], { stdin: "closed" });
+  const [, first, config] = await demo.shown(/Pairing code {2}(\S+)[\s\S]*Config {8}(\S+)\n/);
+  const made = await sandbox.run(["pair", "--new", "--json", "--config", config ?? ""]);
+  const { code } = JSON.parse(made.stdout);
+  expect(code).not.toBe(first);
+  await demo.shown(new RegExp(`The pairing code is ${code} from now on`));
+  demo.kill("SIGTERM");
+  expect((await demo.ended).stdout.match(/The pairing code is/g)).toHaveLength(1);
+}, 30_000);
+
 test("lines of its input are texts, and :as, :messages, :console and :quit are obeyed in their order", async () => {
   sandbox = await openSandbox();
   const demo = sandbox.start(["demo"], { stdin: "pipe" });

@@ -271,6 +271,29 @@ describe("a Messaging Service", () => {
     });
   }
 
+  test("whose numbers are not known has no pairing link, and says what is missing", async () => {
+    const clock = manualClock();
+    const outside = openCarrier({ clock });
+    const { from_number: _none, ...common } = TWILIO_SMS;
+    const { running } = await start({
+      outside,
+      clock,
+      channels: { sms: { ...common, messaging_service_sid: SERVICE } },
+    });
+    await becomes(running, "failed");
+    const shown = await channel(running);
+    expect(shown.pairing).toBeUndefined();
+    expect(JSON.stringify(shown)).not.toContain("sms:");
+    const [line] = await running.logged("pairing.code");
+    expect(line?.fields.code).toBeString();
+    const refused = await running.api("POST", "/channels/sms/pairing");
+    expect(refused.status).toBe(409);
+    expect(refused.body.detail).toContain("is not known yet");
+    expect(refused.body.detail).toContain(shown.reason);
+    expect(refused.body.fix).toBe(shown.fix);
+    expect(running.logs.filter(({ event }) => event === "pairing.code")).toHaveLength(1);
+  });
+
   test("refuses texts of another service, and ignores echoes of all its numbers", async () => {
     const running = await withService({});
     const url = { signedUrl: `${running.settings.server.publicUrl}/webhooks/twilio/sms` };

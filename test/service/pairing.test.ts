@@ -189,6 +189,19 @@ describe("a channel nobody may text yet", () => {
     expect(await addresses(running)).toHaveLength(2);
   });
 
+  test("shows a code that is still valid once in the log of each process", async () => {
+    const clock = manualClock();
+    let running = await start({ clock });
+    const right = await code(running);
+    running = await running.restart();
+    const lines = () => running.logs.filter(({ event }) => event === "pairing.code");
+    await running.logged("channel.status", { status: "pairing" });
+    expect(lines().map(({ fields }) => [fields.code, fields.number])).toEqual([[right, "+1555***0001"]]);
+    await clock.advance(10 * MINUTE);
+    await running.logged("pairing.code", {}, 2);
+    expect(lines().map(({ fields }) => fields.code)).toEqual([right, await code(running)]);
+  });
+
   test("withdraws a code on request and puts a fresh one in its place while nobody is paired", async () => {
     const running = await start();
     const right = await code(running);
