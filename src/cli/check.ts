@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { ConfigProblem } from "../config/problems.ts";
 import { formatProblems } from "../config/problems.ts";
-import { AppError, explainError } from "../errors.ts";
+import { AppError, whatIsWrong } from "../errors.ts";
 import { counted, dataDirOf, megabytes } from "./data-dir.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { loadedConfig } from "./load.ts";
@@ -87,7 +87,7 @@ async function check(file: string): Promise<Checked> {
     };
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== "invalid") throw error;
-    return { ok: false, message: explainError(error), problems: [] };
+    return { ok: false, message: whatIsWrong(error), problems: [] };
   }
 }
 
