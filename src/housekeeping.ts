@@ -1,4 +1,5 @@
 import { type Clock, sleep } from "./clock.ts";
+import { createConversationEnds } from "./conversation-ends.ts";
 import type { Log } from "./log.ts";
 import { purgeBefore } from "./retention.ts";
 import type { Settings } from "./settings.ts";
@@ -6,7 +7,7 @@ import type { Store } from "./store.ts";
 
 export interface HousekeepingSeams {
   readonly settings: () => Settings;
-  readonly store: Pick<Store, "endIdle" | "sweep" | "purge" | "purgeCodes">;
+  readonly store: Pick<Store, "endIdle" | "oldestActivity" | "sweep" | "purge" | "purgeCodes">;
   /** Removes uploaded files whose day is over. */
   readonly sweepFiles: () => Promise<void>;
   /** Told each time before anything else is done. */
@@ -15,7 +16,7 @@ export interface HousekeepingSeams {
   readonly log: Log;
 }
 
-/** Idle conversations are ended, and what has expired or is too old goes, this often, ms. */
+/** What has expired or is too old goes this often, ms. */
 const EVERY = 30_000;
 
 /**
@@ -28,34 +29,38 @@ const PAUSE = 20;
 export function createHousekeeping(seams: HousekeepingSeams): { start(): void; stop(): void } {
   const { store, clock, log } = seams;
   const stopped = new AbortController();
+  const ends = createConversationEnds(seams);
 
   /** Takes steps until one answers that there is no more to do. */
   async function inSteps(step: () => Promise<boolean>): Promise<void> {
     while (!stopped.signal.aborted && (await step())) await sleep(clock, PAUSE, stopped.signal);
   }
 
-  async function tidy(): Promise<void> {
+  async function tidy(): Promise<number> {
     seams.onRound();
-    for (const channel of Object.values(seams.settings().channels))
-      for (const ended of await store.endIdle(channel.id, channel.idleTimeout, clock.now()))
-        log.info("conversation.ended", { conversation: ended.id, channel: ended.channel });
     await inSteps(() => store.sweep(clock.now()));
     await inSteps(() => store.purgeCodes(clock.now() - seams.settings().retention.codes));
     await seams.sweepFiles();
+    return EVERY;
   }
 
-  /** By itself, since a backlog takes long: conversations end meanwhile. */
-  const purge = () => inSteps(() => store.purge(purgeBefore(seams.settings(), clock.now())));
+  /** By itself, since a backlog takes long. */
+  async function purge(): Promise<number> {
+    await inSteps(() => store.purge(purgeBefore(seams.settings(), clock.now())));
+    return EVERY;
+  }
 
-  function repeat(work: () => Promise<void>): void {
-    const cancel = clock.after(EVERY, () => {
+  /** `work` answers after how many ms it is to be done again. */
+  function repeat(work: () => Promise<number>, delay: number): void {
+    const cancel = clock.after(delay, () => {
       stopped.signal.removeEventListener("abort", cancel);
       work()
         .catch((error: unknown) => {
           if (!stopped.signal.aborted) log.error("housekeeping", { error: String(error) });
+          return EVERY;
         })
-        .finally(() => {
-          if (!stopped.signal.aborted) repeat(work);
+        .then((next) => {
+          if (!stopped.signal.aborted) repeat(work, next);
         });
     });
     stopped.signal.addEventListener("abort", cancel, { once: true });
@@ -63,8 +68,9 @@ export function createHousekeeping(seams: HousekeepingSeams): { start(): void; s
 
   return {
     start() {
-      repeat(tidy);
-      repeat(purge);
+      repeat(ends.end, ends.first());
+      repeat(tidy, EVERY);
+      repeat(purge, EVERY);
     },
     stop: () => stopped.abort(new Error("the service is stopping")),
   };

@@ -1,4 +1,4 @@
-import { and, asc, desc, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, gte, isNull, lt, type SQL, sql } from "drizzle-orm";
 import type { Conversation } from "../conversation.ts";
 import type { ConversationStore, Page } from "../store.ts";
 import { pageSize, readCursor, writeCursor } from "./cursor.ts";
@@ -20,6 +20,9 @@ export interface Conversations {
   inConversation(channel: string, address: string): boolean;
   /** Ends those idle since before `before` that have no turn waiting or running. */
   endIdle(channel: string, before: number, now: number): readonly Conversation[];
+  /** True where `endIdle` would end one. */
+  anyIdle(channel: string, before: number): boolean;
+  oldestActivity(channel: string, since: number): number | undefined;
   page(query: Parameters<ConversationStore["conversations"]>[0]): Page<Conversation>;
 }
 
@@ -107,6 +110,21 @@ export function createConversations(db: Db, events: Pick<Events, "ended">): Conv
     .limit(IDLE_BATCH)
     .prepare();
 
+  // A `+` keeps the indexes of open ones from being used: those of other channels would be passed over one by one.
+  const oldest: Read<{ channel: string; since: number }, { lastAt: number }> = db
+    .select({ lastAt: conversations.lastAt })
+    .from(conversations)
+    .where(
+      and(
+        is(conversations.channel, "channel"),
+        gte(conversations.lastAt, param("since")),
+        sql`+${conversations.endedAt} is null`,
+      ),
+    )
+    .orderBy(asc(conversations.lastAt))
+    .limit(1)
+    .prepare();
+
   function endOne(id: string, at: number): void {
     if (end.run({ id, at }).changes > 0) events.ended(id, at);
   }
@@ -157,6 +175,8 @@ export function createConversations(db: Db, events: Pick<Events, "ended">): Conv
       for (const row of rows) endOne(row.id, now);
       return rows.map((row) => conversationOf({ ...row, endedAt: now }));
     },
+    anyIdle: (channel, before) => idle.get({ channel, before }) !== undefined,
+    oldestActivity: (channel, since) => oldest.get({ channel, since })?.lastAt,
     page(query) {
       const limit = pageSize(query.limit);
       const [lastAt, seq] =

@@ -357,8 +357,12 @@ export function createSqliteStore(client: Database.Database, options: SqliteStor
     turn: (id) => read(() => turnRecords.one(id)),
     turnsOf: (conversationId, limit) => read(() => turnRecords.ofConversation(conversationId, limit)),
     endConversation: (id, at) => write(() => endConversation(id, at)),
-    endIdle: (channel, idleTimeout, now) =>
-      write(() => conversations.endIdle(channel, now - idleTimeout, now)),
+    async endIdle(channel, idleTimeout, now) {
+      const before = now - idleTimeout;
+      if (!(await read(() => conversations.anyIdle(channel, before)))) return [];
+      return write(() => conversations.endIdle(channel, before, now));
+    },
+    oldestActivity: (channel, since) => read(() => conversations.oldestActivity(channel, since)),
     inConversation: (channel, address) => read(() => conversations.inConversation(channel, address)),
 
     createWatch: (watch, idempotency) =>

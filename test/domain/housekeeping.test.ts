@@ -21,6 +21,7 @@ function house(steps: number) {
     settings: () => settings,
     store: {
       endIdle: async () => [],
+      oldestActivity: async () => undefined,
       sweep: async () => false,
       purgeCodes: async () => false,
       async purge() {

@@ -272,6 +272,16 @@ describe("a conversation", () => {
     expect((await agent.request(2)).body.conversation_id).not.toBe(first.body.conversation_id);
   });
 
+  test("is told to have ended a second after its time at the latest, also where that is short", async () => {
+    const clock = manualClock();
+    const { running } = await withHook({ clock, channel: { idle_timeout: "2s" } });
+    await running.admitted(PHONE, "hello");
+    await running.received(PHONE, 1);
+    await running.app.idle();
+    await clock.advance(3_001);
+    await running.logged("conversation.ended");
+  });
+
   test("stays open while a turn runs, however long that takes", async () => {
     const clock = manualClock();
     const { running, agent } = await withHook({ clock, channel: { idle_timeout: "1m" } });
