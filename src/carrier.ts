@@ -11,10 +11,10 @@ export interface Carrier {
   connect(request: ConnectRequest, signal: AbortSignal): Promise<ConnectOutcome>;
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
   /**
-   * Inbound messages to the channel's sender since `since` (epoch ms, to the second), oldest first, paging
-   * done, media looked up; all marked `late`.
+   * Inbound messages to the channel's sender since `since` (epoch ms of our clock, to the second; one that is fast hides
+   * nothing), oldest first, paging done, media looked up; all marked `late`.
    */
-  listInbound(since: number, signal: AbortSignal): Promise<CarrierList<InboundEvent>>;
+  listInbound(since: number, signal: AbortSignal): Promise<InboundList>;
   /**
    * The present delivery state of one message, for channels that get no callbacks. Empty when the carrier no
    * longer has the message.
@@ -104,6 +104,13 @@ export type SendOutcome =
   | { readonly kind: "retry"; readonly reason: string; readonly retryAfter?: number }
   /** May or may not have been accepted: time-out, reset, 5xx. */
   | { readonly kind: "ambiguous"; readonly reason: string };
+
+export type InboundList =
+  | (Extract<CarrierList<InboundEvent>, { kind: "ok" }> & {
+      /** How many rows the carrier listed, those that are not the channel's included. */
+      readonly listed: number;
+    })
+  | Exclude<CarrierList<InboundEvent>, { kind: "ok" }>;
 
 export type CarrierList<T> =
   | { readonly kind: "ok"; readonly items: readonly T[] }

@@ -1,7 +1,7 @@
-import type { Carrier, CarrierList } from "./carrier.ts";
+import type { Carrier } from "./carrier.ts";
 import { CATCH_UP_INTERVAL } from "./channel.ts";
 import { type Clock, sleep } from "./clock.ts";
-import { AppError } from "./errors.ts";
+import { AppError, type Explained } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { InboundEvent, StatusEvent } from "./message.ts";
 import type { ChannelSettings } from "./settings.ts";
@@ -20,6 +20,11 @@ export interface CatchUpSeams {
 const OVERLAP = 10 * 60_000;
 /** Deliveries younger than this are asked for at every look, older ones at every CATCH_UP_INTERVAL. */
 const FRESH = 10 * 60_000;
+/**
+ * The whole of `catch_up` is looked at again at every CATCH_UP_INTERVAL while it lists no more than this; where it is
+ * more, at every WHOLE_INTERVAL, and the time since the last look between.
+ */
+const SMALL_LIST = 1_000;
 const WHOLE_INTERVAL = 3_600_000;
 const DELIVERY_WINDOW = 24 * 3_600_000;
 const DELIVERIES_PER_LOOK = 100;
@@ -39,26 +44,33 @@ export async function followList(
   const { clock, log } = seams;
   const polling = channel.inbound === "poll";
   const listing = channel.inbound !== "none" && channel.catchUp > 0;
-  let since = clock.now() - channel.catchUp;
+  const whole = createWholeLooks();
+  /** Nothing older is asked for. */
+  let oldest = clock.now() - channel.catchUp;
+  /** When the last look began whose list came. */
+  let lastLook: number | undefined;
   let lastFull = 0;
-  let lastWhole = clock.now();
   let failures = 0;
   while (!signal.aborted) {
     const carrier = seams.carrier(channel.id);
     if (carrier === undefined) return;
     const started = clock.now();
     const full = started - lastFull >= CATCH_UP_INTERVAL;
+    // A clock that was set back would hide what is new.
+    oldest = Math.min(oldest, started - channel.catchUp);
+    const wholly = lastLook === undefined || whole.due(started);
+    // What could not be listed meanwhile is not left out, however long that was.
+    const next = lastLook === undefined ? oldest : Math.min(started, lastLook) - OVERLAP;
+    const since = Math.max(oldest, wholly ? Math.min(next, started - channel.catchUp) : next);
     const missed = listing ? await missing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
     if (signal.aborted) return;
     failures = missed.kind === "ok" ? 0 : failures + 1;
     if (missed.kind === "ok") {
-      // A row may turn up in the list long after its time; now and then the whole window is looked at again.
-      const whole = started - lastWhole >= WHOLE_INTERVAL;
-      if (whole) lastWhole = started;
-      since = whole ? started - channel.catchUp : Math.max(since, started - OVERLAP);
+      lastLook = started;
+      if (wholly) whole.done(started, missed.listed);
       if (missed.admitted > 0) log.info("catch_up.admitted", { channel: channel.id, count: missed.admitted });
-      const window = full ? DELIVERY_WINDOW : FRESH;
-      await refreshDeliveries(channel, carrier, started - window, signal, seams);
+      const age = full ? DELIVERY_WINDOW : FRESH;
+      await refreshDeliveries(channel, carrier, started - age, signal, seams);
       if (full) lastFull = started;
     } else if (polling) {
       throw new AppError("unavailable", `The carrier's message list cannot be read: ${missed.reason}`, {
@@ -71,6 +83,22 @@ export async function followList(
       return;
     }
   }
+}
+
+/**
+ * When the whole window is to be looked at: a row may turn up in the list long after its time, and a page of it may be
+ * left out once. Only a list that is long is not read again each time.
+ */
+function createWholeLooks() {
+  let last = Number.NEGATIVE_INFINITY;
+  let interval = CATCH_UP_INTERVAL;
+  return {
+    due: (now: number) => now < last || now - last >= interval,
+    done(began: number, listed: number) {
+      last = began;
+      interval = listed <= SMALL_LIST ? CATCH_UP_INTERVAL : WHOLE_INTERVAL;
+    },
+  };
 }
 
 /** A text whose webhook was lost need not wait two intervals because one page of the list did not come. */
@@ -96,7 +124,7 @@ async function missing(
   }
 }
 
-const NOTHING_MISSED = { kind: "ok", admitted: 0 } as const;
+const NOTHING_MISSED = { kind: "ok", admitted: 0, listed: 0 } as const;
 
 async function admitMissing(
   channel: ChannelSettings,
@@ -104,8 +132,9 @@ async function admitMissing(
   since: number,
   signal: AbortSignal,
   seams: CatchUpSeams,
-): Promise<{ kind: "ok"; admitted: number } | { kind: "unreachable"; reason: string }> {
-  const list = readable(await carrier.listInbound(since, signal));
+): Promise<{ kind: "ok"; admitted: number; listed: number } | { kind: "unreachable"; reason: string }> {
+  const list = await carrier.listInbound(since, signal);
+  if (list.kind === "refused") throw refused(list.error);
   if (list.kind === "unreachable") return list;
   const restoredAt = (await seams.store.restoredAt()) ?? 0;
   const known = await seams.store.knownSids(list.items.map((event) => event.sid));
@@ -124,7 +153,7 @@ async function admitMissing(
     });
     admitted += 1;
   }
-  return { kind: "ok", admitted };
+  return { kind: "ok", admitted, listed: list.listed };
 }
 
 async function refreshDeliveries(
@@ -137,16 +166,13 @@ async function refreshDeliveries(
   const open = await seams.store.openDeliveries(channel.id, since, DELIVERIES_PER_LOOK);
   for (const { sid } of open) {
     if (signal.aborted) return;
-    const state = readable(await carrier.fetchStatus(sid, signal));
+    const state = await carrier.fetchStatus(sid, signal);
+    if (state.kind === "refused") throw refused(state.error);
     if (state.kind === "unreachable") return;
     for (const event of state.items) await seams.record({ ...event, channel: channel.id });
   }
 }
 
-function readable<T>(list: CarrierList<T>): Extract<CarrierList<T>, { kind: "ok" | "unreachable" }> {
-  if (list.kind === "refused")
-    throw new AppError("forbidden", `The carrier refuses to list messages: ${list.error.meaning}`, {
-      fix: list.error.fix,
-    });
-  return list;
+function refused({ meaning, fix }: Explained): AppError {
+  return new AppError("forbidden", `The carrier refuses to list messages: ${meaning}`, { fix });
 }

@@ -1,4 +1,4 @@
-import type { CarrierList } from "../carrier.ts";
+import type { CarrierList, InboundList } from "../carrier.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { InboundEvent, Media, StatusEvent } from "../message.ts";
@@ -21,15 +21,18 @@ export interface ListingSeams {
 }
 
 export interface Listing {
-  listInbound(since: number, signal: AbortSignal): Promise<CarrierList<InboundEvent>>;
+  listInbound(since: number, signal: AbortSignal): Promise<InboundList>;
   fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
 }
 
 const PAGE_SIZE = 200;
 /** 100,000 messages: far more than any catch-up of a home service; a bound against a list without end. */
 const MAX_PAGES = 500;
-/** Media lists of messages seen lately, so that a poller does not ask for the same one at every look. */
-const MEDIA_CACHE = 500;
+/**
+ * Media lists of messages seen lately, so that they are not asked for at every look; more than a whole window has that
+ * is looked at again and again (catchup.ts).
+ */
+const MEDIA_CACHE = 2_000;
 /** An MMS whose parts are still coming in is left for the next look, but not for ever. Milliseconds. */
 const RECEIVING = 120_000;
 
@@ -38,15 +41,17 @@ export function createListing(seams: ListingSeams): Listing {
   const { account, sender, rest, clock, log } = seams;
   const mediaCache = new Map<string, readonly Media[]>();
 
-  async function listInbound(since: number, signal: AbortSignal): Promise<CarrierList<InboundEvent>> {
+  async function listInbound(since: number, signal: AbortSignal): Promise<InboundList> {
     let members: ReadonlySet<string> | undefined;
     if (sender.kind === "service") {
       const answer = await seams.members(signal);
       if (answer.kind !== "ok") return listFailure(answer);
       members = new Set(answer.value);
     }
+    // By a clock of ours that is fast, all that is new would have come before `since`. One that is slow asks for more.
+    const carrierSince = since + Math.min(0, rest.ahead() ?? 0);
     // Twilio compares whole seconds; a fraction would hide the rest of the first one.
-    const start = Math.floor(since / 1000) * 1000;
+    const start = Math.floor(carrierSince / 1000) * 1000;
     const query: FormFields = [
       ...(sender.kind === "number" ? [["To", sender.number] as const] : []),
       ["DateSent>", new Date(start).toISOString().replace(".000Z", "Z")],
@@ -79,7 +84,7 @@ export function createListing(seams: ListingSeams): Listing {
     }
     // Twilio lists the newest first. The sort is stable, so within one second that order is turned around too.
     items.reverse().sort((left, right) => left.receivedAt - right.receivedAt);
-    return { kind: "ok", items };
+    return { kind: "ok", items, listed: rows.length };
   }
 
   async function mediaOf(message: string, signal: AbortSignal): Promise<CarrierList<Media>> {

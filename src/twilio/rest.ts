@@ -11,6 +11,8 @@ export type FormFields = readonly (readonly [name: string, value: string])[];
 
 /** A client of Twilio's REST API. It never rejects, and never follows a redirect, which would take the credentials along. */
 export interface RestClient {
+  /** How far the API's clock was ahead of ours when it last answered, ms, to the second; undefined while not known. */
+  ahead(): number | undefined;
   get<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>>;
   post<T>(
     url: string,
@@ -46,6 +48,7 @@ const NETWORK_FIX = "It is tried again by itself; check the network when it stay
 export function createRestClient(seams: RestSeams): RestClient {
   const { account, clock, log, timeout = TIMEOUT } = seams;
   const authorization = authorizationOf(account);
+  let ahead: number | undefined;
 
   async function request<T>(
     url: string,
@@ -93,11 +96,14 @@ export function createRestClient(seams: RestSeams): RestClient {
   function read<T>(host: string, response: Response, text: string | undefined, shape: z.ZodType<T>) {
     const { headers, status } = response;
     const answer = { host, status, retryAfter: headers.get("retry-after"), date: headers.get("date"), text };
-    return readAnswer(answer, shape, account, clock.now());
+    const result = readAnswer(answer, shape, account, clock.now());
+    if (result.kind === "ok") ahead = result.ahead ?? ahead;
+    return result;
   }
 
   const common = { accept: "application/json", authorization };
   return {
+    ahead: () => ahead,
     get: (url, shape, signal) => request(url, { method: "GET", headers: common }, shape, signal),
     post(url, form, shape, signal, options = {}) {
       const init: RequestInit = {

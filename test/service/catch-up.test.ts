@@ -225,6 +225,21 @@ describe("a text whose webhook was lost", () => {
     expect((await running.received(PHONE, 1))[0]?.text).toBe("lost and late");
   });
 
+  test("is found within five minutes of when the list has it, however late that is", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byWebhook({ clock });
+    await looked(running, 1);
+    await outside.control.addFault({ on: "inbound", kind: "list_lag", delay: "27m", times: 1 });
+    await outside.control.addFault({ on: "inbound", kind: "lost", times: 1 });
+    await running.text(PHONE, "lost and very late");
+    for (let look = 2; look <= 7; look++) {
+      expect(await inbound(running)).toEqual([]);
+      await clock.advance(5 * MINUTE);
+      await looked(running, look);
+    }
+    expect((await running.received(PHONE, 1))[0]?.text).toBe("lost and very late");
+  });
+
   test("and the one that is delivered after it are each taken once", async () => {
     const clock = manualClock();
     const { running, outside } = await byWebhook({ clock });
@@ -272,6 +287,16 @@ describe("inbound: poll", () => {
     await clock.advance(29_000);
     expect(await inbound(running)).toEqual([]);
     await clock.advance(1_000);
+    await running.logged("inbound.admitted");
+  });
+
+  test("takes a text at the next poll_interval also where this machine's clock is fast", async () => {
+    const clock = manualClock();
+    const outside = openCarrier({ clock: { ...clock, now: () => clock.now() - 45 * MINUTE } });
+    const { running } = await byPolling(clock, { allow_all_senders: true, poll_interval: "30s" }, outside);
+    await looked(running, 1);
+    await running.text(PHONE, "hello");
+    await clock.advance(30_000);
     await running.logged("inbound.admitted");
   });
 

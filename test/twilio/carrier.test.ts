@@ -291,7 +291,7 @@ describe("listing inbound texts", () => {
   test("leaves an MMS that is still coming in for the next look, but not for ever", async () => {
     using server = scripted(() => page([row(1, { status: "receiving" })]));
     const soon = await carrierOf(channel(server.url), clockAt(30)).listInbound(START, NEVER);
-    expect(soon).toEqual({ kind: "ok", items: [] });
+    expect(soon).toMatchObject({ kind: "ok", items: [] });
     const later = await carrierOf(channel(server.url), clockAt(300)).listInbound(START, NEVER);
     expect(later).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }] });
   });
@@ -349,7 +349,7 @@ describe("listing inbound texts", () => {
     let pages = 0;
     using server = scripted(() => page([], `${MESSAGES}?Page=${++pages}`));
     const list = await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NEVER);
-    expect(list).toEqual({ kind: "ok", items: [] });
+    expect(list).toMatchObject({ kind: "ok", items: [] });
     expect(pages).toBe(500);
     expect(log.lines.some(({ event }) => event === "twilio.list_too_long")).toBe(true);
   });
@@ -400,7 +400,10 @@ describe("asking for a delivery state", () => {
 
   test("of a message deleted at the carrier gives nothing, and of a refusing carrier its refusal", async () => {
     using gone = scripted(() => undefined);
-    expect(await carrierOf(channel(gone.url)).fetchStatus(SID, NEVER)).toEqual({ kind: "ok", items: [] });
+    expect(await carrierOf(channel(gone.url)).fetchStatus(SID, NEVER)).toMatchObject({
+      kind: "ok",
+      items: [],
+    });
     using refusing = scripted(() => refusal(401, 20003, "no"));
     expect(await carrierOf(channel(refusing.url)).fetchStatus(SID, NEVER)).toMatchObject({ kind: "refused" });
     using down = scripted(() => new Response("", { status: 502 }));
