@@ -70,7 +70,7 @@ export const listenAddress = readable(
   "[^:]+:[0-9]+$|\\[.*\\]:[0-9]+$",
 );
 export const url = readable("URL", "https://example.com/path", readUrl, "https?://");
-export const publicUrl = readable("URL", "https://sms.example.com", readPublicUrl, "https?://[^?#]*$");
+export const publicUrl = readable("URL", "https://sms.example.com", readPublicUrl, "https?://[^?#]*(#.*)?$");
 export const host = readable("host name", "pi.example.com", readHost, "[A-Za-z0-9.-]+$");
 export const cron = readable("cron expression", "0 7 * * *", readCron, "\\S+( +\\S+){4}$");
 export const timezone = readable("time zone", "Europe/Berlin", readTimezone, "[A-Za-z]");

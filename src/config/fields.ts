@@ -119,8 +119,12 @@ export function readUrl(text: string): Read<string> {
   return right(text.replace(/\/+$/, ""));
 }
 
-/** The URL Twilio calls: as `readUrl`, and such that Twilio takes it for a status callback. */
-export function readPublicUrl(text: string): Read<string> {
+/**
+ * The URL Twilio calls: as `readUrl`, and such that Twilio takes it for a status callback. A fragment is left out, since
+ * no request carries one.
+ */
+export function readPublicUrl(written: string): Read<string> {
+  const text = written.replace(/#.*$/s, "");
   const read = readUrl(text);
   if (!read.ok) return read;
   const url = new URL(text);

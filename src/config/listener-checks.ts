@@ -1,6 +1,6 @@
 import type { Checked } from "./checked.ts";
 import { isLoopback } from "./fields.ts";
-import { isWritten, keysAt } from "./tree.ts";
+import { isWritten, keysAt, locate } from "./tree.ts";
 
 /** The two listeners never share a port. */
 export function checkListeners({ config, root, report }: Checked): void {
@@ -47,6 +47,13 @@ export function checkPublicUrl({ config, root, report }: Checked): void {
     });
   }
   if (url === undefined || report.spoiled(path)) return;
+  const { source } = locate(root, path);
+  if (source.kind === "scalar" && String(source.value).includes("#")) {
+    report.warning(path, {
+      message: "has a fragment (#…), which is left out: no request carries one",
+      fix: "write it without the part from # on",
+    });
+  }
   const { hostname, protocol } = new URL(url);
   if (protocol === "http:" && !isLoopback(hostname)) {
     report.warning(path, {

@@ -613,10 +613,10 @@ export const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
-    name: "a public URL with a fragment",
-    text: beside('server: { public_url: "https://sms.example.com/#a" }'),
+    name: "the URL of a webhook with a fragment",
+    text: beside('webhooks: [{ url: "https://example.com/#a", secret: w, events: [alert] }]'),
     problems: [
-      'sms.yaml:3:23 server.public_url: has a fragment (#…) (found "https://sms.example.com/#a") — write it without the part from # on',
+      'sms.yaml:3:19 webhooks[0].url: has a fragment (#…) (found "https://example.com/#a") — write it without the part from # on',
     ],
   },
   {

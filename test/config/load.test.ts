@@ -491,6 +491,11 @@ describe("warned of, and accepted", () => {
       'sms.yaml:2:23 server.public_url: is an address of this machine, which Twilio cannot reach (found "http://127.0.0.1:8080") — write the URL under which the Internet reaches this machine, or inbound: poll in the channel',
     ],
     [
+      "a public URL with a fragment",
+      `${SIMULATED}server: { public_url: https://ann:pw@sms.example.com/a/#b?c }\n`,
+      "sms.yaml:3:23 server.public_url: has a fragment (#…), which is left out: no request carries one (found https://***@sms.example.com/a/#b?…) — write it without the part from # on",
+    ],
+    [
       "texts that are to go while the carrier still lists them",
       `${SIMULATED}retention: { messages: 2h, denied: 25h }\n`,
       "sms.yaml:3:24 retention.messages: is shorter than channels.sms.catch_up (1d) and 1h, so they are kept 25h: a text that the carrier still lists would be taken for a new one and answered again (found 2h) — write messages: 25h or more, or a shorter catch_up",
@@ -511,4 +516,12 @@ describe("warned of, and accepted", () => {
       expect(warningsOf(text)).toEqual([warning]);
     });
   }
+});
+
+test("a fragment of the public URL is left out, whatever it is written in", () => {
+  const of = (url: string, env = {}) =>
+    settingsOf(`${SIMULATED}server: { public_url: ${url} }\n`, { env }).server.publicUrl;
+  expect(of("https://sms.example.com/a/#b/c?d#")).toBe("https://sms.example.com/a");
+  expect(of("https://sms.example.com#")).toBe("https://sms.example.com");
+  expect(of(`\${URL}`, { URL: "https://sms.example.com/#x" })).toBe("https://sms.example.com");
 });
