@@ -28,13 +28,23 @@ export function withoutNumbers(log: Log): Log {
 }
 
 function redacted(fields: LogFields | undefined): LogFields | undefined {
-  if (fields === undefined) return undefined;
-  const copy: Record<string, LogFields[string]> = {};
-  for (const [name, value] of Object.entries(fields)) copy[name] = redactedValue(value);
-  return copy;
+  let copy: Record<string, LogFields[string]> | undefined;
+  for (const name in fields) {
+    const value = fields[name];
+    const safe = redactedValue(value);
+    if (safe === value) continue;
+    copy ??= { ...fields };
+    copy[name] = safe;
+  }
+  return copy ?? fields;
 }
 
 function redactedValue(value: LogFields[string]): LogFields[string] {
-  if (typeof value === "string") return redactNumbers(value);
-  return typeof value === "object" ? value.map(redactNumbers) : value;
+  if (typeof value === "string") return mayHoldNumber(value) ? redactNumbers(value) : value;
+  return typeof value === "object" && value.some(mayHoldNumber) ? value.map(redactNumbers) : value;
+}
+
+/** A sentence, or an address. Ids and the names of causes stay as they are, whatever digits they hold: they are joined on. */
+function mayHoldNumber(text: string): boolean {
+  return text.includes(" ") || text.includes("+");
 }
