@@ -430,7 +430,14 @@ describe("a webhook", () => {
       ...service.settings,
       webhooks: [{ ...settings, secret: "whsec_!!" }],
     });
-    expect(refused.kind).toBe("refused");
+    expect(refused).toMatchObject({
+      kind: "refused",
+      message: expect.stringContaining("\nwebhooks[0].secret: cannot be used"),
+    });
+    const problems = service.logs.filter(({ event }) => event === "config.problem");
+    expect(problems.map(({ fields }) => fields.error)).toContainEqual(
+      expect.stringContaining("webhooks[0].secret: cannot be used"),
+    );
     await service.text(PHONE, "three");
     await second.until((posts) => posts.length === 2, "the third text");
   });

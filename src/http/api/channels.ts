@@ -98,6 +98,8 @@ export function channelRoutes(api: OpenAPIHono, operatorOf: OperatorOf): void {
       path: "/channels/{id}/pairing",
       summary: "Make a pairing code; it replaces the pending one",
       request: { params: channelParam },
+      description:
+        "409 while the channel is disabled, or the number to text a code to is not known; `fix` says what to do.",
       responses: { 201: ok("The code to text to the number", pairingSchema), ...problems },
     }),
     async (c) => c.json(pairingJson(await operatorOf(c).beginPairing(c.req.valid("param").id)), 201),
