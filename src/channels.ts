@@ -168,7 +168,7 @@ export function createChannels(seams: ChannelsSeams): Channels {
       if (channelNumber(settings, state) === undefined)
         throw new AppError(
           "conflict",
-          `The number of the channel ${channel} is not known yet, so nobody could tell where to text a code. It is ${state.status}: ${state.reason ?? "its Messaging Service has no number."}`,
+          `The number of the channel ${channel} is not known yet, so nobody could tell where to text a code. Its status is ${state.status}: ${state.reason ?? "its Messaging Service has no number."}`,
           { fix: state.fix ?? "Add a number to the Messaging Service's sender pool." },
         );
       const { pairing } = entryOf(channel);
