@@ -11,16 +11,17 @@
  * The server that is measured has one core, the load the other. Each text is new to each server. What counts is the
  * median of the rounds after the first.
  */
+
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { MIGRATIONS } from "../src/store/migrations.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { openFakeCarrier } from "./carrier.ts";
 import { drive } from "./connection.ts";
 import {
   BUN,
   buildBinary,
   CAN_PIN,
-  freePort,
   inFolder,
   pinLoad,
   type Server,

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { freePort } from "../test/support/free-port.ts";
 import { ACCOUNT, AUTH_TOKEN, CHANNEL, NUMBER } from "./webhooks.ts";
 
 /** Nothing here takes longer than this to start or to end, ms. */
@@ -105,13 +106,6 @@ export async function listening(port: number, alive: () => boolean): Promise<voi
     }
   }
   throw new Error(`nothing listens on ${port}`);
-}
-
-export function freePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
 }
 
 /** `tmpfs` and `ramfs`, which sync nothing. */

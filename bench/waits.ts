@@ -11,6 +11,7 @@
  * request, signature, policy, annotation, commit, waking and answer, and this program's own share. Signing is
  * not in it.
  */
+
 import { closeSync, fdatasyncSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openSimulator } from "../src/app-simulator.ts";
@@ -18,7 +19,8 @@ import { systemClock } from "../src/system/clock.ts";
 import { systemRandom } from "../src/system/files.ts";
 import { parseForm } from "../src/twilio/form.ts";
 import { sign } from "../src/twilio/signature.ts";
-import { freePort, inFolder } from "./processes.ts";
+import { freePort } from "../test/support/free-port.ts";
+import { inFolder } from "./processes.ts";
 import { count, option, publish, type Spread, spread, table } from "./report.ts";
 
 const ACCOUNT = `AC${"0".repeat(31)}1`;

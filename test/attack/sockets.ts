@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Sandbox, Started } from "../support/binary.ts";
-import { freePort } from "../support/binary.ts";
+import { freePort } from "../support/free-port.ts";
 
 export const ADMIN_TOKEN = "the-admin-token-of-the-tests";
 export const NUMBER = "+15550100001";

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chownSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import pkg from "../../package.json" with { type: "json" };
-import { freePort, openSandbox, type Sandbox } from "../support/binary.ts";
+import { openSandbox, type Sandbox } from "../support/binary.ts";
+import { freePort } from "../support/free-port.ts";
 import { ADMIN_TOKEN, field, freePorts, list, type ServiceProcess, startService } from "./running.ts";
 
 // The binary is built first, which takes its time on a busy machine.

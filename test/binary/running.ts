@@ -1,5 +1,6 @@
 import type { Ended, Sandbox, Started } from "../support/binary.ts";
-import { freePort, until } from "../support/binary.ts";
+import { until } from "../support/binary.ts";
+import { freePort } from "../support/free-port.ts";
 
 export const NUMBER = "+15550100001";
 export const PHONE = "+15557654321";

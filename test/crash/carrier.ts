@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { freePort, until } from "../support/binary.ts";
+import { until } from "../support/binary.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Logged, startLogged } from "./processes.ts";
 
 /** A text as its phone and the carrier know it. */

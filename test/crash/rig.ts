@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../support/binary.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Carrier, startCarrier } from "./carrier.ts";
 import type { Dice } from "./dice.ts";
 import { type FarEnds, openFarEnds } from "./far-ends.ts";
