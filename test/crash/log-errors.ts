@@ -23,7 +23,8 @@ export function unexpectedErrors(
   expected: ReadonlySet<string> = EXPECTED,
 ): readonly Violation[] {
   const found = new Map<string, { count: number; first: string }>();
-  for (const line of readFileSync(logFile, "utf8").split("\n")) {
+  for (const written of readFileSync(logFile, "utf8").split("\n")) {
+    const line = afterCut(written);
     if (!line.includes('"level":"error"') && !line.includes('"level":"fatal"')) {
       if (line !== "" && !line.startsWith("{")) note("not a log line", line);
       continue;
@@ -49,7 +50,14 @@ export function unexpectedErrors(
   }
 }
 
-/** A line that a kill has cut is none. */
+/** Where a kill cut a line in the middle of its writing, the next process has written its first one behind that. */
+function afterCut(line: string): string {
+  const start = line.lastIndexOf(LINE_START);
+  return start > 0 && line.startsWith(LINE_START.slice(0, start)) ? line.slice(start) : line;
+}
+
+const LINE_START = '{"time":';
+
 function parse(line: string): unknown {
   try {
     return JSON.parse(line);
