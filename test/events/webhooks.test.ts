@@ -317,6 +317,7 @@ describe("a webhook", () => {
         service.logs.filter(
           ({ event, fields }) => event === "alert" && `${fields.cause}`.startsWith("webhook.paused"),
         );
+      await service.until(async () => alerts().length > 0, "the alert");
       expect(alerts()).toHaveLength(1);
       const began = clock.now();
       await later(clock, () => alerts().length === 2, "the second alert");
