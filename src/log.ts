@@ -44,7 +44,7 @@ function redactedValue(value: LogFields[string]): LogFields[string] {
   return typeof value === "object" && value.some(mayHoldNumber) ? value.map(redactNumbers) : value;
 }
 
-/** A sentence, or an address. Ids and the names of causes stay as they are, whatever digits they hold: they are joined on. */
+/** A sentence, or an address. Ids and causes stay as they are, whatever digits they hold: they are joined on. */
 function mayHoldNumber(text: string): boolean {
   return text.includes(" ") || text.includes("+");
 }

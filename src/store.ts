@@ -475,7 +475,10 @@ export interface ConversationStore {
   turnsOf(conversationId: string, limit: number): Promise<readonly TurnRecord[]>;
   /** Ends it and cancels its turns; false when there is none or it has ended. */
   endConversation(id: string, at: number): Promise<boolean>;
-  /** Ends the channel's conversations idle for longer than `idleTimeout` with no turn queued or running; some hundreds at most. */
+  /**
+   * Ends the channel's conversations idle for longer than `idleTimeout` with no turn queued or running; some hundreds at
+   * most.
+   */
   endIdle(channel: string, idleTimeout: number, now: number): Promise<readonly Conversation[]>;
   /**
    * The oldest `lastAt` of the channel's open conversations, of those that have gone on at `since` or later. What it

@@ -17,7 +17,10 @@ export interface LookBackSeams {
 /** A text from before the watch; with `text` it is in memory, perhaps nowhere else. */
 type EarlierText = RecentSignal & { readonly text?: HeldText };
 
-/** Offers a new watch what came just before it was made and nobody has claimed, oldest first, until a `once` watch is content. */
+/**
+ * Offers a new watch what came just before it was made and nobody has claimed, oldest first, until a `once` watch is
+ * content.
+ */
 export async function lookBack(candidate: Candidate, seams: LookBackSeams): Promise<void> {
   const { watch } = candidate;
   if (watch.backfill <= 0) return;

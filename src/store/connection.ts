@@ -24,7 +24,8 @@ const BUSY = 1_000;
 
 /**
  * Opens the database itself. Every commit is on disk when it returns (`synchronous=FULL`, and on macOS a
- * full sync), until `openLogSync` takes that over. What is deleted is overwritten. Memory is bounded: an 8 MiB page cache and no memory map.
+ * full sync), until `openLogSync` takes that over. What is deleted is overwritten. Memory is bounded: an 8 MiB
+ * page cache and no memory map.
  */
 export function openDatabase(connect: Connect, file: string): Database.Database {
   const client = connect(file, BUSY);

@@ -18,7 +18,8 @@ const TIMEOUT = 15_000;
 
 /**
  * Posts events signed as Standard Webhooks are (https://www.standardwebhooks.com): `webhook-id` is the event's id, the
- * same on every repetition. What key a secret is says `signingKeys`. Redirects are not followed: the operator has named where events go, and nobody else decides that.
+ * same on every repetition. What key a secret is says `signingKeys`. Redirects are not followed: the operator has
+ * named where events go, and nobody else decides that.
  */
 export function createPostEvent({ fetch, clock }: PostSeams): PostEvent {
   return async (webhook, event, signal) => {
@@ -72,7 +73,7 @@ function signature(secret: string, id: string, at: Date, body: string): string {
 export function checkSecrets(webhooks: readonly WebhookSettings[]): void {
   for (const [index, { secret }] of webhooks.entries()) {
     if (signingKeys(secret).length > 0) continue;
-    throw new AppError("invalid", `The secret of a webhook cannot be used.`, {
+    throw new AppError("invalid", "The secret of a webhook cannot be used.", {
       problems: [{ path: `webhooks[${index}].secret`, message: `${BAD_SECRET.message} — ${BAD_SECRET.fix}` }],
     });
   }
