@@ -12,9 +12,9 @@ export interface Carrier {
   send(request: SendRequest, signal: AbortSignal): Promise<SendOutcome>;
   /**
    * Inbound messages to the channel's sender since `since` (epoch ms of our clock, to the second; one that is fast hides
-   * nothing), oldest first, paging done, media looked up; all marked `late`.
+   * nothing), oldest first, paging done, media looked up; all marked `late`. Those that are known are left out.
    */
-  listInbound(since: number, signal: AbortSignal): Promise<InboundList>;
+  listInbound(since: number, known: KnownSids, signal: AbortSignal): Promise<InboundList>;
   /**
    * The present delivery state of one message, for channels that get no callbacks. Empty when the carrier no
    * longer has the message.
@@ -105,10 +105,15 @@ export type SendOutcome =
   /** May or may not have been accepted: time-out, reset, 5xx. */
   | { readonly kind: "ambiguous"; readonly reason: string };
 
+/** Those of the SIDs whose message is stored. Asked page by page, so that of a long list only what is new is held. */
+export type KnownSids = (sids: readonly string[]) => Promise<ReadonlySet<string>>;
+
 export type InboundList =
   | (Extract<CarrierList<InboundEvent>, { kind: "ok" }> & {
-      /** How many rows the carrier listed, those that are not the channel's included. */
+      /** How many rows the carrier listed: those that are known, or not the channel's, included. */
       readonly listed: number;
+      /** Some were left out because their media could not be looked up: they are to be listed again. */
+      readonly unfinished: boolean;
     })
   | Exclude<CarrierList<InboundEvent>, { kind: "ok" }>;
 

@@ -28,8 +28,9 @@ const SMALL_LIST = 1_000;
 const WHOLE_INTERVAL = 3_600_000;
 const DELIVERY_WINDOW = 24 * 3_600_000;
 const DELIVERIES_PER_LOOK = 100;
-/** A list that could not be read is asked for again after this, doubling up to the usual interval, ms. */
+/** A list that could not be read is asked for again after this, doubling up to the longest, ms. */
 const FIRST_RETRY = 5_000;
+const LONGEST_RETRY = 40_000;
 
 /**
  * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll`
@@ -64,10 +65,12 @@ export async function followList(
     const since = Math.max(oldest, wholly ? Math.min(next, started - channel.catchUp) : next);
     const missed = listing ? await missing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
     if (signal.aborted) return;
-    failures = missed.kind === "ok" ? 0 : failures + 1;
+    failures = missed.kind === "ok" && !missed.unfinished ? 0 : failures + 1;
     if (missed.kind === "ok") {
-      lastLook = started;
-      if (wholly) whole.done(started, missed.listed);
+      if (!missed.unfinished) {
+        lastLook = started;
+        if (wholly) whole.done(started, missed.listed);
+      }
       if (missed.admitted > 0) log.info("catch_up.admitted", { channel: channel.id, count: missed.admitted });
       const age = full ? DELIVERY_WINDOW : FRESH;
       await refreshDeliveries(channel, carrier, started - age, signal, seams);
@@ -101,11 +104,11 @@ function createWholeLooks() {
   };
 }
 
-/** A text whose webhook was lost need not wait two intervals because one page of the list did not come. */
+/** A text whose webhook was lost need not wait for another interval because the list did not come. */
 function pauseAfter(failures: number): number {
   return failures === 0
     ? CATCH_UP_INTERVAL
-    : Math.min(CATCH_UP_INTERVAL, FIRST_RETRY * 2 ** Math.min(failures - 1, 10));
+    : Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(failures - 1, 10));
 }
 
 /** A list that is refused stops a channel that lives by it; for one with a webhook it is only a pity. */
@@ -115,7 +118,7 @@ async function missing(
   since: number,
   signal: AbortSignal,
   seams: CatchUpSeams,
-): ReturnType<typeof admitMissing> {
+): Promise<Missed> {
   try {
     return await admitMissing(channel, carrier, since, signal, seams);
   } catch (error) {
@@ -124,7 +127,11 @@ async function missing(
   }
 }
 
-const NOTHING_MISSED = { kind: "ok", admitted: 0, listed: 0 } as const;
+const NOTHING_MISSED = { kind: "ok", admitted: 0, listed: 0, unfinished: false } as const;
+
+type Missed =
+  | { readonly kind: "ok"; readonly admitted: number; readonly listed: number; readonly unfinished: boolean }
+  | { readonly kind: "unreachable"; readonly reason: string };
 
 async function admitMissing(
   channel: ChannelSettings,
@@ -132,11 +139,12 @@ async function admitMissing(
   since: number,
   signal: AbortSignal,
   seams: CatchUpSeams,
-): Promise<{ kind: "ok"; admitted: number; listed: number } | { kind: "unreachable"; reason: string }> {
-  const list = await carrier.listInbound(since, signal);
+): Promise<Missed> {
+  const list = await carrier.listInbound(since, seams.store.knownSids, signal);
   if (list.kind === "refused") throw refused(list.error);
   if (list.kind === "unreachable") return list;
   const restoredAt = (await seams.store.restoredAt()) ?? 0;
+  // Their webhooks may have come while the rest of the list was read.
   const known = await seams.store.knownSids(list.items.map((event) => event.sid));
   let admitted = 0;
   for (const event of list.items) {
@@ -153,7 +161,7 @@ async function admitMissing(
     });
     admitted += 1;
   }
-  return { kind: "ok", admitted, listed: list.listed };
+  return { kind: "ok", admitted, listed: list.listed, unfinished: list.unfinished };
 }
 
 async function refreshDeliveries(

@@ -1,8 +1,9 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { TwilioAccount } from "../settings.ts";
+import { NUMBERS } from "./number.ts";
 import { collect, parseRows } from "./pages.ts";
-import { numberShape, numbersPage } from "./resources.ts";
+import { numberShape } from "./resources.ts";
 import { createRestClient, type Fetch } from "./rest.ts";
 import { accountUrl } from "./urls.ts";
 
@@ -21,18 +22,7 @@ export async function accountNumbers(
 ): Promise<AccountNumbers> {
   const rest = createRestClient({ account, ...seams });
   const url = accountUrl(account, "IncomingPhoneNumbers", [["PageSize", "100"]]);
-  const answer = await collect(
-    rest,
-    account.apiUrl,
-    url,
-    {
-      shape: numbersPage,
-      rows: (page) => page.incoming_phone_numbers,
-      next: (page) => page.next_page_uri,
-    },
-    10,
-    signal,
-  );
+  const answer = await collect(rest, { base: account.apiUrl, url, form: NUMBERS, maxPages: 10 }, signal);
   if (answer.kind === "refused") {
     const { meaning, fix } = answer.error;
     return { kind: answer.status === 401 ? "refused" : "failed", reason: meaning, fix };

@@ -1,10 +1,10 @@
-import type { CarrierList, InboundList } from "../carrier.ts";
+import type { CarrierList, InboundList, KnownSids } from "../carrier.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { InboundEvent, Media, StatusEvent } from "../message.ts";
 import type { Sender, TwilioAccount } from "../settings.ts";
 import type { RestFailure, RestResult } from "./answer.ts";
-import { collect, parseRows } from "./pages.ts";
+import { collect, parseRows, readPages } from "./pages.ts";
 import { type MessageRow, mediaPage, mediaShape, messageShape, messagesPage } from "./resources.ts";
 import type { FormFields, RestClient } from "./rest.ts";
 import { accountUrl } from "./urls.ts";
@@ -21,27 +21,23 @@ export interface ListingSeams {
 }
 
 export interface Listing {
-  listInbound(since: number, signal: AbortSignal): Promise<InboundList>;
+  listInbound(since: number, known: KnownSids, signal: AbortSignal): Promise<InboundList>;
   fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>>;
 }
 
 const PAGE_SIZE = 200;
 /** 100,000 messages: far more than any catch-up of a home service; a bound against a list without end. */
 const MAX_PAGES = 500;
-/**
- * Media lists of messages seen lately, so that they are not asked for at every look; more than a whole window has that
- * is looked at again and again (catchup.ts).
- */
-const MEDIA_CACHE = 2_000;
+/** After so many messages in a row whose media list did not come, those of the others are not asked for either. */
+const MEDIA_FAILURES = 3;
 /** An MMS whose parts are still coming in is left for the next look, but not for ever. Milliseconds. */
 const RECEIVING = 120_000;
 
 /** What Twilio's message list says of a channel: what came in, and what became of what went out. */
 export function createListing(seams: ListingSeams): Listing {
   const { account, sender, rest, clock, log } = seams;
-  const mediaCache = new Map<string, readonly Media[]>();
 
-  async function listInbound(since: number, signal: AbortSignal): Promise<InboundList> {
+  async function listInbound(since: number, known: KnownSids, signal: AbortSignal): Promise<InboundList> {
     let members: ReadonlySet<string> | undefined;
     if (sender.kind === "service") {
       const answer = await seams.members(signal);
@@ -58,56 +54,74 @@ export function createListing(seams: ListingSeams): Listing {
       ["PageSize", String(PAGE_SIZE)],
     ];
     const url = accountUrl(account, "Messages", query);
-    const answer = await collect(rest, account.apiUrl, url, MESSAGES, MAX_PAGES, signal);
+    let listed = 0;
+    const fresh: Listed[] = [];
+    const take = async (rows: readonly unknown[]) => {
+      listed += rows.length;
+      const page = rows
+        .flatMap((row) => listedOf(row, members))
+        .filter((row) => row.event.receivedAt >= start);
+      const stored = await known(page.map((row) => row.event.sid));
+      for (const row of page) if (!stored.has(row.event.sid)) fresh.push(row);
+    };
+    const list = {
+      base: account.apiUrl,
+      url,
+      form: MESSAGES,
+      maxPages: MAX_PAGES,
+      patient: true,
+    } as const;
+    const answer = await readPages(rest, list, take, signal);
     if (answer.kind !== "ok") return listFailure(answer);
-    const { rows, complete } = answer.value;
-    if (!complete) log.warn("twilio.list_too_long", { pages: MAX_PAGES, rows: rows.length });
+    if (!answer.value.complete) log.warn("twilio.list_too_long", { pages: MAX_PAGES, rows: listed });
 
     const items: InboundEvent[] = [];
-    for (const original of rows) {
-      const parsed = messageShape.safeParse(original);
-      if (!parsed.success) {
-        log.warn("twilio.list_odd_row", { reason: parsed.error.issues[0]?.path.join(".") });
-        continue;
+    let failures = 0;
+    for (const { event, hasMedia } of fresh) {
+      if (!hasMedia) items.push(event);
+      else if (failures < MEDIA_FAILURES) {
+        const media = await mediaOf(event.sid, signal);
+        if (media !== undefined) items.push({ ...event, media });
+        failures = media === undefined ? failures + 1 : 0;
       }
-      const row = parsed.data;
-      if (!isOurs(row, sender, members) || isIncomplete(row, clock.now())) continue;
-      const event = inboundOf(row, rawOf(original), sender, clock.now());
-      if (event === undefined || event.receivedAt < start) continue;
-      if ((row.num_media ?? 0) === 0) {
-        items.push(event);
-        continue;
-      }
-      const media = await mediaOf(row.sid, signal);
-      if (media.kind !== "ok") return media;
-      items.push({ ...event, media: media.items });
     }
     // Twilio lists the newest first. The sort is stable, so within one second that order is turned around too.
     items.reverse().sort((left, right) => left.receivedAt - right.receivedAt);
-    return { kind: "ok", items, listed: rows.length };
+    return { kind: "ok", items, listed, unfinished: items.length < fresh.length };
   }
 
-  async function mediaOf(message: string, signal: AbortSignal): Promise<CarrierList<Media>> {
-    const known = mediaCache.get(message);
-    if (known !== undefined) return { kind: "ok", items: known };
+  /** The text of one row of the list; none when it is not the channel's, still coming in, or unreadable. */
+  function listedOf(original: unknown, members: ReadonlySet<string> | undefined): readonly Listed[] {
+    const parsed = messageShape.safeParse(original);
+    if (!parsed.success) {
+      log.warn("twilio.list_odd_row", { reason: parsed.error.issues[0]?.path.join(".") });
+      return [];
+    }
+    const row = parsed.data;
+    if (!isOurs(row, sender, members) || isIncomplete(row, clock.now())) return [];
+    const event = inboundOf(row, rawOf(original), sender, clock.now());
+    return event === undefined ? [] : [{ event, hasMedia: (row.num_media ?? 0) > 0 }];
+  }
+
+  /** Undefined when they cannot be asked for now: other texts need not wait for that. */
+  async function mediaOf(message: string, signal: AbortSignal): Promise<readonly Media[] | undefined> {
     const path = `Messages/${message}/Media`;
-    const answer = await collect(rest, account.apiUrl, accountUrl(account, path), MEDIA, 2, signal);
+    const url = accountUrl(account, path);
+    const answer = await collect(rest, { base: account.apiUrl, url, form: MEDIA, maxPages: 2 }, signal);
     if (answer.kind === "refused") {
       // Deleted meanwhile, most likely. The text itself is not to be lost for its picture.
       log.warn("twilio.media_refused", { sid: message, reason: answer.error.meaning });
-      return { kind: "ok", items: [] };
+      return [];
     }
-    if (answer.kind !== "ok") return listFailure(answer);
+    if (answer.kind !== "ok") {
+      log.warn("twilio.media_unreachable", { sid: message, reason: answer.reason });
+      return undefined;
+    }
     const items = parseRows(answer.value.rows, mediaShape).items.map((row) => ({
       url: accountUrl(account, `${path}/${row.sid}`).replace(/\.json$/, ""),
       contentType: row.content_type,
     }));
-    if (mediaCache.size >= MEDIA_CACHE) {
-      const oldest = mediaCache.keys().next();
-      if (!oldest.done) mediaCache.delete(oldest.value);
-    }
-    mediaCache.set(message, items);
-    return { kind: "ok", items };
+    return items;
   }
 
   async function fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>> {
@@ -134,6 +148,12 @@ export function createListing(seams: ListingSeams): Listing {
   }
 
   return { listInbound, fetchStatus };
+}
+
+/** A text of the list whose media are not looked up yet. */
+interface Listed {
+  readonly event: InboundEvent;
+  readonly hasMedia: boolean;
 }
 
 const MESSAGES = {

@@ -22,13 +22,14 @@ export async function findNumber(
     ["PhoneNumber", number],
     ["PageSize", "50"],
   ]);
-  const answer = await collect(rest, account.apiUrl, url, NUMBERS, 20, signal);
+  const answer = await collect(rest, { base: account.apiUrl, url, form: NUMBERS, maxPages: 20 }, signal);
   if (answer.kind !== "ok") return answer;
   const { items } = parseRows(answer.value.rows, numberShape);
   return { kind: "ok", value: items.find((row) => row.phone_number === number) };
 }
 
-const NUMBERS = {
+/** The account's list of numbers. */
+export const NUMBERS = {
   shape: numbersPage,
   rows: (page: { incoming_phone_numbers: unknown[] }) => page.incoming_phone_numbers,
   next: (page: { next_page_uri?: string | null | undefined }) => page.next_page_uri,

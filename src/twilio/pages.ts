@@ -17,24 +17,46 @@ export interface Collected {
   readonly complete: boolean;
 }
 
-/** All rows of a list, page after page, as far as `maxPages`. `base` is the configured API the list is of. */
+export interface PagedList<P> {
+  /** The configured API the list is of. */
+  readonly base: string;
+  readonly url: string;
+  readonly form: PageForm<P>;
+  readonly maxPages: number;
+  /** A page after the first is asked for again and again when it does not come: those before it would be in vain. */
+  readonly patient?: true;
+}
+
+/** All rows of a list, page after page, as far as `maxPages`. */
 export async function collect<P>(
   rest: RestClient,
-  base: string,
-  url: string,
-  form: PageForm<P>,
-  maxPages: number,
+  list: PagedList<P>,
   signal: AbortSignal,
 ): Promise<RestResult<Collected>> {
   const rows: unknown[] = [];
+  const take = (page: readonly unknown[]) => {
+    for (const row of page) rows.push(row);
+  };
+  const read = await readPages(rest, list, take, signal);
+  return read.kind === "ok" ? { kind: "ok", value: { rows, complete: read.value.complete } } : read;
+}
+
+/** Reads a list as `collect` does, but holds one page at a time: for lists that may be long. */
+export async function readPages<P>(
+  rest: RestClient,
+  { base, url, form, maxPages, patient }: PagedList<P>,
+  take: (rows: readonly unknown[]) => void | Promise<void>,
+  signal: AbortSignal,
+): Promise<RestResult<Pick<Collected, "complete">>> {
   let at: string | undefined = url;
   for (let page = 0; page < maxPages && at !== undefined; page++) {
-    const answer: RestResult<P> = await rest.get(at, form.shape, signal);
+    const get = patient && page > 0 ? rest.getPatiently : rest.get;
+    const answer: RestResult<P> = await get(at, form.shape, signal);
     if (answer.kind !== "ok") return answer;
-    for (const row of form.rows(answer.value)) rows.push(row);
+    await take(form.rows(answer.value));
     at = nextPage(base, form.next(answer.value));
   }
-  return { kind: "ok", value: { rows, complete: at === undefined } };
+  return { kind: "ok", value: { complete: at === undefined } };
 }
 
 /** The rows that have the expected shape, in order, and how many have not. */

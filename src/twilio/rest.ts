@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Clock } from "../clock.ts";
+import { type Clock, sleep } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { TwilioAccount } from "../settings.ts";
 import { type RestFailure, type RestResult, readAnswer, readText } from "./answer.ts";
@@ -14,6 +14,8 @@ export interface RestClient {
   /** How far the API's clock was ahead of ours when it last answered, ms, to the second; undefined while not known. */
   ahead(): number | undefined;
   get<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>>;
+  /** As `get`; asks up to six times more when there is no clear answer, for half a minute and each request's time. */
+  getPatiently<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>>;
   post<T>(
     url: string,
     form: FormFields,
@@ -41,6 +43,9 @@ export interface RestSeams {
 }
 
 const TIMEOUT = 10_000;
+/** Before each further request of `getPatiently`, ms; `Retry-After` may make one longer, up to the last. */
+const PAUSES = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
+const LONGEST_PAUSE = Math.max(...PAUSES);
 /** A full page of texts is well below it. */
 const MAX_ANSWER = 8 * 1024 * 1024;
 const NETWORK_FIX = "It is tried again by itself; check the network when it stays so.";
@@ -102,9 +107,31 @@ export function createRestClient(seams: RestSeams): RestClient {
   }
 
   const common = { accept: "application/json", authorization };
+
+  function get<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>> {
+    return request(url, { method: "GET", headers: common }, shape, signal);
+  }
+
+  async function getPatiently<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal) {
+    let answer = await get(url, shape, signal);
+    for (const pause of PAUSES) {
+      if (answer.kind === "ok" || answer.kind === "refused" || signal.aborted) break;
+      const asked = answer.kind === "throttled" ? (answer.retryAfter ?? 0) : 0;
+      if (asked > LONGEST_PAUSE) break;
+      try {
+        await sleep(clock, Math.max(pause, asked), signal);
+      } catch {
+        break;
+      }
+      answer = await get(url, shape, signal);
+    }
+    return answer;
+  }
+
   return {
     ahead: () => ahead,
-    get: (url, shape, signal) => request(url, { method: "GET", headers: common }, shape, signal),
+    get,
+    getPatiently,
     post(url, form, shape, signal, options = {}) {
       const init: RequestInit = {
         method: "POST",

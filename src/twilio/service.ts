@@ -49,10 +49,12 @@ export async function membersOf(
   const list = <P>(resource: string, form: PageForm<P>) =>
     collect(
       rest,
-      account.messagingUrl,
-      messagingUrl(account, `Services/${encodeURIComponent(sid)}/${resource}`, PAGE),
-      form,
-      MAX_PAGES,
+      {
+        base: account.messagingUrl,
+        url: messagingUrl(account, `Services/${encodeURIComponent(sid)}/${resource}`, PAGE),
+        form,
+        maxPages: MAX_PAGES,
+      },
       signal,
     );
   const numbers = await list("PhoneNumbers", NUMBERS);
@@ -159,6 +161,11 @@ function othersOf(service: ServiceRow): readonly Warning[] {
 /** More services than this are not asked about; a home account has a few. */
 const MAX_ASKED = 30;
 
+function servicesList(account: TwilioAccount) {
+  const url = messagingUrl(account, "Services", PAGE);
+  return { base: account.messagingUrl, url, form: SERVICES, maxPages: MAX_PAGES };
+}
+
 /** The sids of the services that have this number in their pool; undefined where they may not be read. */
 export async function servicesOf(
   rest: RestClient,
@@ -166,8 +173,7 @@ export async function servicesOf(
   numberSid: string,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
-  const url = messagingUrl(account, "Services", PAGE);
-  const answer = await collect(rest, account.messagingUrl, url, SERVICES, MAX_PAGES, signal);
+  const answer = await collect(rest, servicesList(account), signal);
   if (answer.kind !== "ok") return undefined;
   const found: string[] = [];
   for (const { sid } of parseRows(answer.value.rows, serviceShape).items.slice(0, MAX_ASKED))
@@ -196,8 +202,7 @@ export async function interceptorOf(
   signal: AbortSignal,
 ): Promise<ServiceRow | undefined> {
   const { rest, account, log } = seams;
-  const url = messagingUrl(account, "Services", PAGE);
-  const answer = await collect(rest, account.messagingUrl, url, SERVICES, MAX_PAGES, signal);
+  const answer = await collect(rest, servicesList(account), signal);
   if (answer.kind !== "ok") {
     log.debug("twilio.services_unread", { outcome: answer.kind });
     return undefined;

@@ -10,7 +10,7 @@ const CATCH_UP = 24 * HOUR;
 
 /** How far back each look goes, minutes, with when it began, minutes from the start. */
 async function looks(
-  listed: number | "unreachable",
+  listed: number | "unreachable" | "unfinished",
   over: Partial<ChannelSettings> = {},
   minutes = 70,
 ): Promise<readonly (readonly [at: number, back: number])[]> {
@@ -21,7 +21,12 @@ async function looks(
     seen.push([(clock.now() - start) / MINUTE, (clock.now() - since) / MINUTE]);
     return listed === "unreachable"
       ? { kind: "unreachable", reason: "a test" }
-      : { kind: "ok", items: [], listed };
+      : {
+          kind: "ok",
+          items: [],
+          listed: listed === "unfinished" ? 1 : listed,
+          unfinished: listed === "unfinished",
+        };
   };
   const carrier: Partial<Carrier> = { listInbound };
   const seams = {
@@ -67,6 +72,13 @@ test("who polls looks at the last minutes at every interval, and at the whole wi
 
 test("a list that cannot be read for hours is asked for from the beginning, so that nothing is left out", async () => {
   const seen = await looks("unreachable");
+  expect(seen.slice(0, 6).map(([at]) => at * 60)).toEqual([0, 5, 15, 35, 75, 115]);
+  for (const [at, back] of seen) expect(back).toBeCloseTo(WHOLE + at, 6);
+});
+
+test("what was left out of a list is looked for soon, and however long it takes", async () => {
+  const seen = await looks("unfinished");
+  expect(seen.slice(0, 4).map(([at]) => at * 60)).toEqual([0, 5, 15, 35]);
   for (const [at, back] of seen) expect(back).toBeCloseTo(WHOLE + at, 6);
 });
 

@@ -18,6 +18,13 @@ import {
 const MESSAGES = `/2010-04-01/Accounts/${ACCOUNT_SID}/Messages.json`;
 const SID = "SM00000000000000000000000000000001";
 const ALICE = "+15557654321";
+const NONE_KNOWN = async () => new Set<string>();
+
+/** Timers of a clock whose pauses end at once; the ten seconds that a request may take never do. */
+const noPauses = (delay: number, run: () => void) => {
+  if (delay < 10_000) queueMicrotask(run);
+  return () => {};
+};
 
 function carrierOf(
   settings: ChannelSettings,
@@ -173,7 +180,11 @@ describe("listing inbound texts", () => {
 
   test("asks for the number's texts since a time and gives them oldest first, as late ones", async () => {
     using server = scripted(() => page([row(3), row(2, { from: "22000" }), row(1)]));
-    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START + 500, NEVER);
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(
+      START + 500,
+      NONE_KNOWN,
+      NEVER,
+    );
     if (list.kind !== "ok") throw new Error(list.kind);
     expect(list.items.map(({ sid, from }) => [sid, from])).toEqual([
       ["SM1", ALICE],
@@ -205,7 +216,7 @@ describe("listing inbound texts", () => {
       if (query.get("Page") === "1") return page([row(2)], `${elsewhere.url}${MESSAGES}?Page=2`);
       return page([row(3)], `${MESSAGES}?Page=1&PageToken=a%2Bb`);
     });
-    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NEVER);
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
     expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }, { sid: "SM2" }, { sid: "SM3" }] });
     expect(server.requests.map(({ search }) => search).slice(1)).toEqual([
       "?Page=1&PageToken=a%2Bb",
@@ -221,7 +232,7 @@ describe("listing inbound texts", () => {
         : undefined,
     );
     const settings = channel(server.url, { account: { apiUrl: `${server.url}/twilio/` } });
-    const list = await carrierOf(settings, clockAt(60)).listInbound(START, NEVER);
+    const list = await carrierOf(settings, clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
     expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }, { sid: "SM1" }] });
   });
 
@@ -239,13 +250,13 @@ describe("listing inbound texts", () => {
       ]),
     );
     const log = recordingLog();
-    const list = await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NEVER);
+    const list = await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NONE_KNOWN, NEVER);
     if (list.kind !== "ok") throw new Error(list.kind);
     expect(list.items.map(({ sid }) => sid)).toEqual(["SM1"]);
     expect(log.lines.filter(({ event }) => event === "twilio.list_odd_row")).toHaveLength(3);
   });
 
-  test("brings the media of an MMS, and asks for them once", async () => {
+  test("brings the media of an MMS", async () => {
     const path = `/2010-04-01/Accounts/${ACCOUNT_SID}/Messages/MM1/Media`;
     using server = scripted((request) =>
       request.path === MESSAGES
@@ -258,41 +269,101 @@ describe("listing inbound texts", () => {
           : undefined,
     );
     const carrier = carrierOf(channel(server.url), clockAt(60));
-    for (let i = 0; i < 2; i++) {
-      const list = await carrier.listInbound(START, NEVER);
-      expect(list).toMatchObject({
-        kind: "ok",
-        items: [
-          {
-            media: [
-              { url: `${server.url}${path}/ME1`, contentType: "image/png" },
-              { url: `${server.url}${path}/ME2`, contentType: "application/octet-stream" },
-            ],
-          },
-        ],
-      });
-    }
-    expect(server.of("GET", `${path}.json`)).toHaveLength(1);
+    const list = await carrier.listInbound(START, NONE_KNOWN, NEVER);
+    expect(list).toMatchObject({
+      kind: "ok",
+      items: [
+        {
+          media: [
+            { url: `${server.url}${path}/ME1`, contentType: "image/png" },
+            { url: `${server.url}${path}/ME2`, contentType: "application/octet-stream" },
+          ],
+        },
+      ],
+    });
   });
 
-  test("keeps a text whose media are gone, and waits when they cannot be asked for", async () => {
-    const answers = [() => refusal(404, 20404, "gone"), () => new Response("", { status: 503 })];
-    const kinds: unknown[] = [];
-    for (const answer of answers) {
-      using server = scripted(({ path }) =>
-        path === MESSAGES ? page([row(1, { num_media: 1 })]) : answer(),
-      );
-      const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NEVER);
-      kinds.push(list.kind === "ok" ? list.items.map(({ media }) => media) : list.kind);
-    }
-    expect(kinds).toEqual([[[]], "unreachable"]);
+  test("leaves out what is known, asked page by page, and does not ask for its media", async () => {
+    using server = scripted(({ path, query }) =>
+      path !== MESSAGES
+        ? undefined
+        : query.has("Page")
+          ? page([row(2, { num_media: 1 }), row(1)])
+          : page([row(4), row(3), "odd"], `${MESSAGES}?Page=1`),
+    );
+    const asked: (readonly string[])[] = [];
+    const known = async (sids: readonly string[]) => {
+      asked.push(sids);
+      return new Set(["SM2", "SM4"]);
+    };
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, known, NEVER);
+    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }, { sid: "SM3" }], listed: 5 });
+    expect(asked).toEqual([
+      ["SM4", "SM3"],
+      ["SM2", "SM1"],
+    ]);
+    expect(server.requests.map(({ path }) => path)).toEqual([MESSAGES, MESSAGES]);
+  });
+
+  test("keeps a text whose media are gone", async () => {
+    using server = scripted(({ path }) =>
+      path === MESSAGES ? page([row(1, { num_media: 1 })]) : refusal(404, 20404, "gone"),
+    );
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
+    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1", media: [] }], unfinished: false });
+  });
+
+  test("leaves out a text whose media cannot be asked for, and no other, and says that it is to be listed again", async () => {
+    using server = scripted(({ path }) =>
+      path === MESSAGES
+        ? page([row(3), row(2, { num_media: 1 }), row(1, { num_media: 1 }), row(0)])
+        : path.includes("SM2")
+          ? new Response("", { status: 503 })
+          : Response.json({ media_list: [{ sid: "ME1", content_type: "image/png" }], next_page_uri: null }),
+    );
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
+    if (list.kind !== "ok") throw new Error(list.kind);
+    expect(list.items.map(({ sid, media }) => [sid, media.length])).toEqual([
+      ["SM0", 0],
+      ["SM1", 1],
+      ["SM3", 0],
+    ]);
+    expect(list.unfinished).toBe(true);
+  });
+
+  test("does not ask for the media of a hundred texts when none can be asked for", async () => {
+    const rows = Array.from({ length: 100 }, (_, at) => row(at, { num_media: 1 }));
+    using server = scripted(({ path }) =>
+      path === MESSAGES ? page([...rows, row(200)]) : new Response("", { status: 503 }),
+    );
+    const list = await carrierOf(channel(server.url), clockAt(300)).listInbound(START, NONE_KNOWN, NEVER);
+    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM200" }], unfinished: true });
+    expect(server.requests.filter(({ path }) => path !== MESSAGES)).toHaveLength(3);
+  });
+
+  test("asks for a later page again when it does not come, and not for the first", async () => {
+    let asked = 0;
+    using server = scripted(({ query }) => {
+      if (!query.has("Page")) return page([row(2)], `${MESSAGES}?Page=1`);
+      asked += 1;
+      return asked === 1 ? new Response("", { status: 503 }) : page([row(1)]);
+    });
+    // No pause is waited for.
+    const clock = { ...clockAt(60), after: (delay: number, run: () => void) => noPauses(delay, run) };
+    const list = await carrierOf(channel(server.url), clock).listInbound(START, NONE_KNOWN, NEVER);
+    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }, { sid: "SM2" }] });
+    expect(asked).toBe(2);
+    using failing = scripted(() => new Response("", { status: 503 }));
+    const none = await carrierOf(channel(failing.url), clock).listInbound(START, NONE_KNOWN, NEVER);
+    expect(none).toMatchObject({ kind: "unreachable" });
+    expect(failing.requests).toHaveLength(1);
   });
 
   test("leaves an MMS that is still coming in for the next look, but not for ever", async () => {
     using server = scripted(() => page([row(1, { status: "receiving" })]));
-    const soon = await carrierOf(channel(server.url), clockAt(30)).listInbound(START, NEVER);
+    const soon = await carrierOf(channel(server.url), clockAt(30)).listInbound(START, NONE_KNOWN, NEVER);
     expect(soon).toMatchObject({ kind: "ok", items: [] });
-    const later = await carrierOf(channel(server.url), clockAt(300)).listInbound(START, NEVER);
+    const later = await carrierOf(channel(server.url), clockAt(300)).listInbound(START, NONE_KNOWN, NEVER);
     expect(later).toMatchObject({ kind: "ok", items: [{ sid: "SM1" }] });
   });
 
@@ -311,7 +382,7 @@ describe("listing inbound texts", () => {
     );
     const clock = clockAt(60);
     const carrier = carrierOf(channel(server.url, { sender: service }), clock);
-    const list = await carrier.listInbound(START, NEVER);
+    const list = await carrier.listInbound(START, NONE_KNOWN, NEVER);
     expect(list).toMatchObject({
       kind: "ok",
       items: [
@@ -320,16 +391,16 @@ describe("listing inbound texts", () => {
       ],
     });
     expect(server.of("GET", MESSAGES)[0]?.query.has("To")).toBe(false);
-    await carrier.listInbound(START, NEVER);
+    await carrier.listInbound(START, NONE_KNOWN, NEVER);
     expect(server.of("GET", `/v1/Services/${SERVICE_SID}/PhoneNumbers`)).toHaveLength(1);
     await clock.advance(300_000);
-    await carrier.listInbound(START, NEVER);
+    await carrier.listInbound(START, NONE_KNOWN, NEVER);
     expect(server.of("GET", `/v1/Services/${SERVICE_SID}/PhoneNumbers`)).toHaveLength(2);
   });
 
   test("tells a refusal from an unreachable carrier", async () => {
     using refusing = scripted(() => refusal(401, 20003, "no"));
-    expect(await carrierOf(channel(refusing.url)).listInbound(START, NEVER)).toMatchObject({
+    expect(await carrierOf(channel(refusing.url)).listInbound(START, NONE_KNOWN, NEVER)).toMatchObject({
       kind: "refused",
       error: { code: 20003 },
     });
@@ -339,7 +410,7 @@ describe("listing inbound texts", () => {
       () => Response.json({ messages: "none" }),
     ]) {
       using server = scripted(response);
-      const list = await carrierOf(channel(server.url)).listInbound(START, NEVER);
+      const list = await carrierOf(channel(server.url)).listInbound(START, NONE_KNOWN, NEVER);
       expect(list).toMatchObject({ kind: "unreachable" });
     }
   });
@@ -348,7 +419,7 @@ describe("listing inbound texts", () => {
     const log = recordingLog();
     let pages = 0;
     using server = scripted(() => page([], `${MESSAGES}?Page=${++pages}`));
-    const list = await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NEVER);
+    const list = await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NONE_KNOWN, NEVER);
     expect(list).toMatchObject({ kind: "ok", items: [] });
     expect(pages).toBe(500);
     expect(log.lines.some(({ event }) => event === "twilio.list_too_long")).toBe(true);

@@ -350,3 +350,61 @@ test("a request of its own connection is sent once, even when the peer cuts it",
   await client(server.url).post(`${server.url}/x`, [["From", NUMBER]], shape, NEVER, { ownConnection: true });
   expect(posts).toBe(1);
 });
+
+describe("asking patiently", () => {
+  /** What came of it after `ms`, and when each request was made, ms from the first. */
+  async function asked(answers: readonly (() => Response)[], ms: number, signal = NEVER) {
+    const clock = manualClock();
+    const start = clock.now();
+    const at: number[] = [];
+    const scriptedFetch: Fetch = async () => {
+      at.push(clock.now() - start);
+      return (answers[at.length - 1] ?? answers.at(-1) ?? (() => refusal(404, 20404, "gone")))();
+    };
+    const rest = client("http://carrier.invalid", {}, { clock, fetch: scriptedFetch });
+    let answer: RestResult<{ sid: string }> | undefined;
+    void rest.getPatiently("http://carrier.invalid/x", shape, signal).then((result) => {
+      answer = result;
+    });
+    await clock.advance(ms);
+    expect(clock.pending).toBe(0);
+    return { answer, at };
+  }
+  const busy = () => refusal(503, 20503, "busy");
+  const found = () => Response.json({ sid: "SM1" });
+
+  test("goes on after failures until there is an answer", async () => {
+    const { answer, at } = await asked([busy, busy, () => new Response("<html>"), found], 3_500);
+    expect(answer).toMatchObject({ kind: "ok", value: { sid: "SM1" } });
+    expect(at).toEqual([0, 500, 1_500, 3_500]);
+  });
+
+  test("ends with the last failure after seven requests, and at once with a refusal", async () => {
+    const failing = await asked([busy], 31_500);
+    expect(failing.answer).toMatchObject({ kind: "unclear" });
+    expect(failing.at).toHaveLength(7);
+    const refused = await asked([busy, () => refusal(404, 20404, "gone"), found], 60_000);
+    expect(refused.answer).toMatchObject({ kind: "refused", status: 404 });
+    expect(refused.at).toHaveLength(2);
+  });
+
+  test("waits as long as it is asked to, but not for minutes", async () => {
+    const throttled = (seconds: number) => () =>
+      Response.json({ code: 20429 }, { status: 429, headers: { "retry-after": String(seconds) } });
+    expect((await asked([throttled(3), found], 3_000)).at).toEqual([0, 3_000]);
+    const long = await asked([throttled(120), found], 200_000);
+    expect(long.answer).toMatchObject({ kind: "throttled", retryAfter: 120_000 });
+    expect(long.at).toEqual([0]);
+  });
+
+  test("is called off in the middle of a pause", async () => {
+    const stop = new AbortController();
+    const off = () => {
+      stop.abort();
+      return busy();
+    };
+    const { answer, at } = await asked([off], 0, stop.signal);
+    expect(answer?.kind).toBe("unclear");
+    expect(at).toEqual([0]);
+  });
+});
