@@ -19,7 +19,9 @@ export function sameOriginOnly(allowedHosts: () => readonly string[]): Middlewar
       });
     const origin = c.req.header("origin");
     if (origin !== undefined && !sameHost(origin, host))
-      throw new AppError("forbidden", "Requests from another origin are not accepted.");
+      throw new AppError("forbidden", "Requests from another origin are not accepted.", {
+        fix: "A proxy in front of this listener must pass the Host header on as it came, with its port.",
+      });
     if (isForeign(c.req.header("sec-fetch-site")) && !isNavigation(c))
       throw new AppError("forbidden", "Requests that another site makes are not accepted.");
     await next();

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Runs as this user, where the tests run as root. */
   readonly uid?: number;
+  /** Another program than the binary, one that has to do with it. */
+  readonly program?: string;
   /** What runs the binary: an emulator, or a wrapper that takes things away from it. */
   readonly under?: readonly string[];
   readonly patience?: number;
@@ -122,7 +124,7 @@ export async function openSandbox(
   const start = (args: readonly string[], run: RunOptions = {}): Started => {
     const env = { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, TMPDIR: temporary, LANG: "C.UTF-8" };
     const started = launch(
-      [...(run.under ?? options.under ?? []), program, ...args],
+      [...(run.under ?? options.under ?? []), run.program ?? program, ...args],
       { ...run, cwd: run.cwd ?? folder, env: { ...env, ...run.env } },
       run.patience ?? PATIENCE,
     );
