@@ -112,8 +112,8 @@ export type InboundList =
   | (Extract<CarrierList<InboundEvent>, { kind: "ok" }> & {
       /** How many rows the carrier listed: those that are known, or not the channel's, included. */
       readonly listed: number;
-      /** Some were left out because their media could not be looked up: they are to be listed again. */
-      readonly unfinished: boolean;
+      /** When the oldest came that was left out because its media could not be looked up: to be listed again soon. */
+      readonly unfinishedSince?: number;
     })
   | Exclude<CarrierList<InboundEvent>, { kind: "ok" }>;
 

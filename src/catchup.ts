@@ -4,10 +4,12 @@ import { type Clock, sleep } from "./clock.ts";
 import { AppError, type Explained } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { InboundEvent, StatusEvent } from "./message.ts";
-import type { ChannelSettings } from "./settings.ts";
+import { LISTED_MARGIN, purgeBefore } from "./retention.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 
 export interface CatchUpSeams {
+  readonly settings: () => Pick<Settings, "retention" | "channels">;
   readonly carrier: (channel: string) => Carrier | undefined;
   readonly admit: (channel: string, event: InboundEvent) => Promise<unknown>;
   readonly record: (event: StatusEvent) => Promise<unknown>;
@@ -31,6 +33,8 @@ const DELIVERIES_PER_LOOK = 100;
 /** A list that could not be read is asked for again after this, doubling up to the longest, ms. */
 const FIRST_RETRY = 5_000;
 const LONGEST_RETRY = 40_000;
+/** What is about to be removed is no more asked for: a look takes a while, ms. */
+const KEPT_MARGIN = LISTED_MARGIN / 2;
 
 /**
  * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll`
@@ -50,6 +54,8 @@ export async function followList(
   let oldest = clock.now() - channel.catchUp;
   /** When the last look began whose list came. */
   let lastLook: number | undefined;
+  /** When the oldest came that the last look had to leave out. */
+  let unfinishedSince = Number.POSITIVE_INFINITY;
   let lastFull = 0;
   let failures = 0;
   while (!signal.aborted) {
@@ -62,15 +68,17 @@ export async function followList(
     const wholly = lastLook === undefined || whole.due(started);
     // What could not be listed meanwhile is not left out, however long that was.
     const next = lastLook === undefined ? oldest : Math.min(started, lastLook) - OVERLAP;
-    const since = Math.max(oldest, wholly ? Math.min(next, started - channel.catchUp) : next);
+    const usual = Math.max(oldest, wholly ? Math.min(next, started - channel.catchUp) : next);
+    // What is removed here is not known any more, however long it could not be listed.
+    const { messages, denied } = purgeBefore(seams.settings(), started);
+    const since = Math.max(Math.min(usual, unfinishedSince), messages + KEPT_MARGIN, denied + KEPT_MARGIN);
     const missed = listing ? await missing(channel, carrier, since, signal, seams) : NOTHING_MISSED;
     if (signal.aborted) return;
-    failures = missed.kind === "ok" && !missed.unfinished ? 0 : failures + 1;
+    failures = missed.kind === "ok" && missed.unfinishedSince === undefined ? 0 : failures + 1;
     if (missed.kind === "ok") {
-      if (!missed.unfinished) {
-        lastLook = started;
-        if (wholly) whole.done(started, missed.listed);
-      }
+      lastLook = started;
+      unfinishedSince = missed.unfinishedSince ?? Number.POSITIVE_INFINITY;
+      if (wholly) whole.done(started, missed.listed);
       if (missed.admitted > 0) log.info("catch_up.admitted", { channel: channel.id, count: missed.admitted });
       const age = full ? DELIVERY_WINDOW : FRESH;
       await refreshDeliveries(channel, carrier, started - age, signal, seams);
@@ -81,7 +89,8 @@ export async function followList(
       });
     } else log.warn("catch_up.unreachable", { channel: channel.id, reason: missed.reason });
     try {
-      await sleep(clock, channel.inbound === "webhook" ? pauseAfter(failures) : channel.pollInterval, signal);
+      const pause = missed.kind === "refused" ? CATCH_UP_INTERVAL : pauseAfter(failures);
+      await sleep(clock, channel.inbound === "webhook" ? pause : channel.pollInterval, signal);
     } catch {
       return;
     }
@@ -123,15 +132,20 @@ async function missing(
     return await admitMissing(channel, carrier, since, signal, seams);
   } catch (error) {
     if (channel.inbound === "poll" || !(error instanceof AppError) || error.code !== "forbidden") throw error;
-    return { kind: "unreachable", reason: error.message };
+    return { kind: "refused", reason: error.message };
   }
 }
 
-const NOTHING_MISSED = { kind: "ok", admitted: 0, listed: 0, unfinished: false } as const;
+const NOTHING_MISSED: Missed = { kind: "ok", admitted: 0, listed: 0 };
 
 type Missed =
-  | { readonly kind: "ok"; readonly admitted: number; readonly listed: number; readonly unfinished: boolean }
-  | { readonly kind: "unreachable"; readonly reason: string };
+  | {
+      readonly kind: "ok";
+      readonly admitted: number;
+      readonly listed: number;
+      readonly unfinishedSince?: number | undefined;
+    }
+  | { readonly kind: "refused" | "unreachable"; readonly reason: string };
 
 async function admitMissing(
   channel: ChannelSettings,
@@ -161,7 +175,7 @@ async function admitMissing(
     });
     admitted += 1;
   }
-  return { kind: "ok", admitted, listed: list.listed, unfinished: list.unfinished };
+  return { kind: "ok", admitted, listed: list.listed, unfinishedSince: list.unfinishedSince };
 }
 
 async function refreshDeliveries(

@@ -1,11 +1,12 @@
 import type { CarrierList, InboundList, KnownSids } from "../carrier.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { InboundEvent, Media, StatusEvent } from "../message.ts";
+import type { InboundEvent, StatusEvent } from "../message.ts";
 import type { Sender, TwilioAccount } from "../settings.ts";
 import type { RestFailure, RestResult } from "./answer.ts";
-import { collect, parseRows, readPages } from "./pages.ts";
-import { type MessageRow, mediaPage, mediaShape, messageShape, messagesPage } from "./resources.ts";
+import { createListedMedia, type Listed } from "./listed-media.ts";
+import { readPages } from "./pages.ts";
+import { type MessageRow, messageShape, messagesPage } from "./resources.ts";
 import type { FormFields, RestClient } from "./rest.ts";
 import { accountUrl } from "./urls.ts";
 import { isAddress } from "./webhook.ts";
@@ -28,14 +29,13 @@ export interface Listing {
 const PAGE_SIZE = 200;
 /** 100,000 messages: far more than any catch-up of a home service; a bound against a list without end. */
 const MAX_PAGES = 500;
-/** After so many messages in a row whose media list did not come, those of the others are not asked for either. */
-const MEDIA_FAILURES = 3;
 /** An MMS whose parts are still coming in is left for the next look, but not for ever. Milliseconds. */
 const RECEIVING = 120_000;
 
 /** What Twilio's message list says of a channel: what came in, and what became of what went out. */
 export function createListing(seams: ListingSeams): Listing {
   const { account, sender, rest, clock, log } = seams;
+  const withMedia = createListedMedia(seams);
 
   async function listInbound(since: number, known: KnownSids, signal: AbortSignal): Promise<InboundList> {
     let members: ReadonlySet<string> | undefined;
@@ -75,19 +75,11 @@ export function createListing(seams: ListingSeams): Listing {
     if (answer.kind !== "ok") return listFailure(answer);
     if (!answer.value.complete) log.warn("twilio.list_too_long", { pages: MAX_PAGES, rows: listed });
 
-    const items: InboundEvent[] = [];
-    let failures = 0;
-    for (const { event, hasMedia } of fresh) {
-      if (!hasMedia) items.push(event);
-      else if (failures < MEDIA_FAILURES) {
-        const media = await mediaOf(event.sid, signal);
-        if (media !== undefined) items.push({ ...event, media });
-        failures = media === undefined ? failures + 1 : 0;
-      }
-    }
     // Twilio lists the newest first. The sort is stable, so within one second that order is turned around too.
-    items.reverse().sort((left, right) => left.receivedAt - right.receivedAt);
-    return { kind: "ok", items, listed, unfinished: items.length < fresh.length };
+    fresh.reverse().sort((left, right) => left.event.receivedAt - right.event.receivedAt);
+    const { items, leftOut } = await withMedia(fresh, signal);
+    const unfinishedSince = leftOut[0]?.receivedAt;
+    return { kind: "ok", items, listed, ...(unfinishedSince === undefined ? {} : { unfinishedSince }) };
   }
 
   /** The text of one row of the list; none when it is not the channel's, still coming in, or unreadable. */
@@ -101,27 +93,6 @@ export function createListing(seams: ListingSeams): Listing {
     if (!isOurs(row, sender, members) || isIncomplete(row, clock.now())) return [];
     const event = inboundOf(row, rawOf(original), sender, clock.now());
     return event === undefined ? [] : [{ event, hasMedia: (row.num_media ?? 0) > 0 }];
-  }
-
-  /** Undefined when they cannot be asked for now: other texts need not wait for that. */
-  async function mediaOf(message: string, signal: AbortSignal): Promise<readonly Media[] | undefined> {
-    const path = `Messages/${message}/Media`;
-    const url = accountUrl(account, path);
-    const answer = await collect(rest, { base: account.apiUrl, url, form: MEDIA, maxPages: 2 }, signal);
-    if (answer.kind === "refused") {
-      // Deleted meanwhile, most likely. The text itself is not to be lost for its picture.
-      log.warn("twilio.media_refused", { sid: message, reason: answer.error.meaning });
-      return [];
-    }
-    if (answer.kind !== "ok") {
-      log.warn("twilio.media_unreachable", { sid: message, reason: answer.reason });
-      return undefined;
-    }
-    const items = parseRows(answer.value.rows, mediaShape).items.map((row) => ({
-      url: accountUrl(account, `${path}/${row.sid}`).replace(/\.json$/, ""),
-      contentType: row.content_type,
-    }));
-    return items;
   }
 
   async function fetchStatus(sid: string, signal: AbortSignal): Promise<CarrierList<StatusEvent>> {
@@ -150,26 +121,15 @@ export function createListing(seams: ListingSeams): Listing {
   return { listInbound, fetchStatus };
 }
 
-/** A text of the list whose media are not looked up yet. */
-interface Listed {
-  readonly event: InboundEvent;
-  readonly hasMedia: boolean;
-}
-
 const MESSAGES = {
   shape: messagesPage,
   rows: (page: { messages: unknown[] }) => page.messages,
   next: (page: { next_page_uri?: string | null | undefined }) => page.next_page_uri,
 };
 
-const MEDIA = {
-  shape: mediaPage,
-  rows: (page: { media_list: unknown[] }) => page.media_list,
-  next: (page: { next_page_uri?: string | null | undefined }) => page.next_page_uri,
-};
-
 function isOurs(row: MessageRow, sender: Sender, members: ReadonlySet<string> | undefined): boolean {
-  if (row.direction !== "inbound") return false;
+  // What a number sends to itself is an echo, and is never stored.
+  if (row.direction !== "inbound" || row.from === row.to) return false;
   if (sender.kind === "number") return row.to === sender.number;
   if (row.messaging_service_sid !== undefined) return row.messaging_service_sid === sender.sid;
   return typeof row.to === "string" && (members?.has(row.to) ?? false);

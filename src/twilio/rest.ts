@@ -14,7 +14,7 @@ export interface RestClient {
   /** How far the API's clock was ahead of ours when it last answered, ms, to the second; undefined while not known. */
   ahead(): number | undefined;
   get<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>>;
-  /** As `get`; asks up to six times more when there is no clear answer, for half a minute and each request's time. */
+  /** As `get`; asks up to six times more when there is no clear answer, with pauses of half a second to 16 s between. */
   getPatiently<T>(url: string, shape: z.ZodType<T>, signal: AbortSignal): Promise<RestResult<T>>;
   post<T>(
     url: string,
@@ -43,9 +43,10 @@ export interface RestSeams {
 }
 
 const TIMEOUT = 10_000;
-/** Before each further request of `getPatiently`, ms; `Retry-After` may make one longer, up to the last. */
+/** Before each further request of `getPatiently`, ms; where `Retry-After` asks for more it is longer. */
 const PAUSES = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
-const LONGEST_PAUSE = Math.max(...PAUSES);
+/** Who is asked to wait for longer has other things to do meanwhile, ms. */
+const LONGEST_PAUSE = 60_000;
 /** A full page of texts is well below it. */
 const MAX_ANSWER = 8 * 1024 * 1024;
 const NETWORK_FIX = "It is tried again by itself; check the network when it stays so.";

@@ -290,6 +290,33 @@ describe("inbound: poll", () => {
     await running.logged("inbound.admitted");
   });
 
+  test("answers everybody else meanwhile, and a picture's sender in order, when the picture cannot be listed", async () => {
+    const clock = manualClock();
+    const { running, outside } = await byPolling(clock, { allow_all_senders: true, poll_interval: "60s" });
+    await looked(running, 1);
+    const picture = { from: PHONE, to: NUMBER, mediaUrls: ["data:image/png;base64,iVBORw0KGgo="] };
+    const { sid } = await outside.control.inbound({ ...picture, body: "this one" });
+    await outside.control.addFault({
+      on: "request",
+      kind: "server_error",
+      match: { path: `/2010-04-01/Accounts/${ACCOUNT_SID}/Messages/${sid}/Media*` },
+    });
+    await running.text(PHONE, "what is it?");
+    await running.text(OTHER, "hello");
+    // The carrier's answers take real time, so the clock moves on until they are there.
+    const admitted = (count: number) => () =>
+      running.logs.filter(({ event }) => event === "inbound.admitted").length >= count;
+    await running.eventually(admitted(1), "the text of somebody else");
+    expect((await inbound(running)).map(({ text }) => text)).toEqual(["hello"]);
+    expect((await running.api("GET", "/channels/sms")).body.status).toBe("connected");
+    await running.eventually(admitted(3), "the texts of the picture's sender");
+    const texts = (await inbound(running)).reverse();
+    expect(texts.map(({ text }) => text)).toEqual(["hello", "this one", "what is it?"]);
+    expect(texts[1].media ?? []).toEqual([]);
+    const [reply] = await running.received(PHONE, 1);
+    expect(reply?.text).toStartWith("this one");
+  });
+
   test("takes a text at the next poll_interval also where this machine's clock is fast", async () => {
     const clock = manualClock();
     const outside = openCarrier({ clock: { ...clock, now: () => clock.now() - 45 * MINUTE } });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Carrier, SendRequest } from "../../src/carrier.ts";
+import type { Carrier, InboundList, SendRequest } from "../../src/carrier.ts";
 import type { ChannelSettings } from "../../src/settings.ts";
 import { createTwilioCarrier } from "../../src/twilio/carrier.ts";
 import { type ManualClock, manualClock } from "../support/clock.ts";
@@ -310,35 +310,88 @@ describe("listing inbound texts", () => {
       path === MESSAGES ? page([row(1, { num_media: 1 })]) : refusal(404, 20404, "gone"),
     );
     const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
-    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1", media: [] }], unfinished: false });
+    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM1", media: [] }] });
+    expect(list).not.toHaveProperty("unfinishedSince");
   });
 
-  test("leaves out a text whose media cannot be asked for, and no other, and says that it is to be listed again", async () => {
+  const media = () =>
+    Response.json({ media_list: [{ sid: "ME1", content_type: "image/png" }], next_page_uri: null });
+  const sidsOf = (list: InboundList) => (list.kind === "ok" ? list.items.map(({ sid }) => sid) : list.kind);
+
+  test("leaves out a text whose media cannot be asked for, and what its sender texted after it, and no other", async () => {
+    for (const failure of [() => new Response("", { status: 503 }), () => refusal(401, 20003, "no")]) {
+      using server = scripted(({ path }) =>
+        path === MESSAGES
+          ? page([
+              row(4, { from: "22000" }),
+              row(3),
+              row(2, { num_media: 1 }),
+              row(1, { num_media: 1 }),
+              row(0),
+            ])
+          : path.includes("SM2")
+            ? failure()
+            : media(),
+      );
+      const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
+      expect(sidsOf(list)).toEqual(["SM0", "SM1", "SM4"]);
+      expect(list).toMatchObject({ unfinishedSince: START + 2_000 });
+    }
+  });
+
+  test("gives a text without its media when they have not come for three minutes, and then what followed it", async () => {
     using server = scripted(({ path }) =>
       path === MESSAGES
-        ? page([row(3), row(2, { num_media: 1 }), row(1, { num_media: 1 }), row(0)])
-        : path.includes("SM2")
-          ? new Response("", { status: 503 })
-          : Response.json({ media_list: [{ sid: "ME1", content_type: "image/png" }], next_page_uri: null }),
+        ? page([row(2), row(1, { num_media: 1 })])
+        : new Response("<html>busy</html>", { status: 200 }),
     );
-    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
-    if (list.kind !== "ok") throw new Error(list.kind);
-    expect(list.items.map(({ sid, media }) => [sid, media.length])).toEqual([
-      ["SM0", 0],
-      ["SM1", 1],
-      ["SM3", 0],
-    ]);
-    expect(list.unfinished).toBe(true);
+    const clock = clockAt(60);
+    const carrier = carrierOf(channel(server.url), clock);
+    expect(sidsOf(await carrier.listInbound(START, NONE_KNOWN, NEVER))).toEqual([]);
+    await clock.advance(179_000);
+    expect(sidsOf(await carrier.listInbound(START, NONE_KNOWN, NEVER))).toEqual([]);
+    await clock.advance(1_000);
+    const list = await carrier.listInbound(START, NONE_KNOWN, NEVER);
+    expect(sidsOf(list)).toEqual(["SM1", "SM2"]);
+    expect(list).not.toHaveProperty("unfinishedSince");
   });
 
-  test("does not ask for the media of a hundred texts when none can be asked for", async () => {
-    const rows = Array.from({ length: 100 }, (_, at) => row(at, { num_media: 1 }));
+  test("asks for no more media in a look once some did not come, and for those last the next time", async () => {
+    const others = Array.from({ length: 20 }, (_, at) => row(at, { num_media: 1, from: `220${10 + at}` }));
     using server = scripted(({ path }) =>
-      path === MESSAGES ? page([...rows, row(200)]) : new Response("", { status: 503 }),
+      path === MESSAGES
+        ? page([row(30, { from: "33000" }), ...others.reverse()])
+        : path.includes("SM0/")
+          ? new Response("", { status: 503 })
+          : media(),
     );
-    const list = await carrierOf(channel(server.url), clockAt(300)).listInbound(START, NONE_KNOWN, NEVER);
-    expect(list).toMatchObject({ kind: "ok", items: [{ sid: "SM200" }], unfinished: true });
-    expect(server.requests.filter(({ path }) => path !== MESSAGES)).toHaveLength(3);
+    const carrier = carrierOf(channel(server.url), clockAt(300));
+    const asked = () => server.requests.filter(({ path }) => path !== MESSAGES).length;
+    expect(sidsOf(await carrier.listInbound(START, NONE_KNOWN, NEVER))).toEqual(["SM30"]);
+    expect(asked()).toBe(1);
+    expect(sidsOf(await carrier.listInbound(START, NONE_KNOWN, NEVER))).toHaveLength(20);
+    expect(asked()).toBe(21);
+  });
+
+  test("asks for nothing more once it is called off", async () => {
+    const stop = new AbortController();
+    const log = recordingLog();
+    using server = scripted(({ path }) => {
+      if (path === MESSAGES) stop.abort();
+      return path === MESSAGES ? page([row(1, { num_media: 1 })]) : media();
+    });
+    await carrierOf(channel(server.url), clockAt(60), log).listInbound(START, NONE_KNOWN, stop.signal);
+    expect(server.requests.filter(({ path }) => path !== MESSAGES)).toEqual([]);
+    expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
+  test("leaves out what a number texted to itself, which is never stored", async () => {
+    using server = scripted(({ path }) =>
+      path === MESSAGES ? page([row(2, { from: NUMBER, num_media: 1 }), row(1)]) : undefined,
+    );
+    const list = await carrierOf(channel(server.url), clockAt(60)).listInbound(START, NONE_KNOWN, NEVER);
+    expect(sidsOf(list)).toEqual(["SM1"]);
+    expect(server.requests).toHaveLength(1);
   });
 
   test("asks for a later page again when it does not come, and not for the first", async () => {

@@ -353,7 +353,7 @@ test("a request of its own connection is sent once, even when the peer cuts it",
 
 describe("asking patiently", () => {
   /** What came of it after `ms`, and when each request was made, ms from the first. */
-  async function asked(answers: readonly (() => Response)[], ms: number, signal = NEVER) {
+  async function asked(answers: readonly (() => Response)[], ms: number, stop?: AbortController, stopAt = 0) {
     const clock = manualClock();
     const start = clock.now();
     const at: number[] = [];
@@ -363,7 +363,8 @@ describe("asking patiently", () => {
     };
     const rest = client("http://carrier.invalid", {}, { clock, fetch: scriptedFetch });
     let answer: RestResult<{ sid: string }> | undefined;
-    void rest.getPatiently("http://carrier.invalid/x", shape, signal).then((result) => {
+    if (stop !== undefined) clock.after(stopAt, () => stop.abort());
+    void rest.getPatiently("http://carrier.invalid/x", shape, stop?.signal ?? NEVER).then((result) => {
       answer = result;
     });
     await clock.advance(ms);
@@ -399,12 +400,8 @@ describe("asking patiently", () => {
 
   test("is called off in the middle of a pause", async () => {
     const stop = new AbortController();
-    const off = () => {
-      stop.abort();
-      return busy();
-    };
-    const { answer, at } = await asked([off], 0, stop.signal);
+    const { answer, at } = await asked([busy, busy, found], 600, stop, 600);
     expect(answer?.kind).toBe("unclear");
-    expect(at).toEqual([0]);
+    expect(at).toEqual([0, 500]);
   });
 });
