@@ -37,9 +37,9 @@ const LONGEST_RETRY = 40_000;
 const KEPT_MARGIN = LISTED_MARGIN / 2;
 
 /**
- * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll`
- * everything, delivery states included (with `inbound: none` only those). Runs until aborted; rejects with AppError `unavailable` when the
- * carrier cannot be reached (polling only), `forbidden` when it refuses.
+ * Follows the carrier's own list: what the webhook missed while we were down, and with `inbound: poll` everything,
+ * delivery states included (with `inbound: none` only those). Runs until aborted; rejects with AppError `unavailable`
+ * when the carrier cannot be reached (polling only), `forbidden` when it refuses.
  */
 export async function followList(
   channel: ChannelSettings,

@@ -92,8 +92,9 @@ interface Target extends WantedEvents {
 /**
  * Posts events to the webhooks of sms.yaml, each at least once: several at the same time, those of one phone on one
  * channel in their order, and none is begun after one that has failed. What is kept of a webhook is the position up to
- * which it has taken everything; what it has taken beyond that is known until the process ends. What fails is tried again with growing delays for 24 hours; a webhook that keeps failing is paused, the
- * operator is told, and from then on one event at a time probes whether it is back.
+ * which it has taken everything; what it has taken beyond that is known until the process ends. What fails is tried
+ * again with growing delays for 24 hours; a webhook that keeps failing is paused, the operator is told, and from then on
+ * one event at a time probes whether it is back.
  */
 export function createEventWebhooks(seams: EventWebhooksSeams): EventWebhooks {
   const { store, clock, log } = seams;
